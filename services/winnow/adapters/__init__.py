@@ -1,0 +1,1 @@
+"""One module per real thing behind a port; chosen by URL in composition roots."""

@@ -1,0 +1,1 @@
+"""What services agree on: topics, messages, and the files that references point to."""

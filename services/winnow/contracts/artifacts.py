@@ -1,0 +1,328 @@
+"""The files that references point to: Parquet tables and JSON manifests between services.
+
+A table's rows are frames (or labels); a manifest is a small JSON document that lists tables.
+Writers check against the schema here, readers check again: a missing or differently typed column
+is a `SchemaMismatch` that names it.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import TypeVar
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import SchemaMismatch
+from winnow.ports.blobs import Blobs
+
+PARQUET = "application/vnd.apache.parquet"
+JSON = "application/json"
+
+_BLOB = [
+    ("bucket", pa.string()),
+    ("key", pa.string()),
+    ("sha256", pa.string()),
+    ("size_bytes", pa.int64()),
+    ("media_type", pa.string()),
+]
+
+FRAMES = pa.schema(
+    [
+        ("frame_id", pa.string()),
+        *_BLOB,
+        ("captured_at", pa.timestamp("us", tz="UTC")),
+        ("session", pa.string()),
+        ("sensor", pa.string()),
+        ("vehicle", pa.string()),
+        ("site", pa.string()),
+        ("tags", pa.string()),  # canonical JSON object
+        ("privacy_blocked", pa.bool_()),
+        ("calibrated", pa.bool_()),
+    ]
+)
+"""Shard manifest. Column `key` and its neighbours are the reference of the frame's bytes."""
+
+HOLDOUT = pa.schema([*FRAMES, pa.field("label", pa.string())])
+"""Frames that are never queried, with their labels; lies under its own prefix."""
+
+ORACLE = pa.schema([("frame_id", pa.string()), ("label", pa.string())])
+
+EMBEDDED = pa.schema(
+    [
+        *FRAMES,
+        pa.field("width", pa.int32()),
+        pa.field("height", pa.int32()),
+        pa.field("phash", pa.uint64()),
+        pa.field("gate", pa.string()),  # first gate that blocks the frame, or empty
+        pa.field("gate_detail", pa.string()),
+        pa.field("embedding", pa.list_(pa.float32())),  # null where the frame is unreadable
+    ]
+)
+
+SNAPSHOT_PART = pa.schema(
+    [
+        *FRAMES,
+        pa.field("row", pa.int32()),  # row of the frame in the part's embedded table
+        pa.field("gate", pa.string()),  # now also `duplicate` for all but a representative
+        pa.field("gate_detail", pa.string()),
+        pa.field("cluster", pa.string()),  # frame_id of the cluster's representative
+        pa.field("cluster_size", pa.int32()),
+    ]
+)
+
+LABELED = pa.schema(
+    [("frame_id", pa.string()), ("label", pa.string()), ("embedding", pa.list_(pa.float32()))]
+)
+
+SCORES = pa.schema([("frame_id", pa.string()), ("probs", pa.list_(pa.float32()))])
+"""`probs` is member-major: value of member m and class c at m * n_classes + c."""
+
+CANDIDATES = pa.schema(
+    [
+        ("frame_id", pa.string()),
+        ("cluster", pa.string()),
+        ("gate", pa.string()),
+        ("score", pa.float64()),  # final acquisition score; null without one
+        ("components", pa.string()),  # canonical JSON: name -> number
+        ("selected", pa.bool_()),
+        ("rank", pa.int32()),  # position in the batch, null unless selected
+        ("arm", pa.string()),  # policy, random, both or empty
+        ("utility", pa.float64()),
+        ("reason", pa.string()),
+        ("inclusion_probability", pa.float64()),
+        ("draw_probability", pa.float64()),
+        ("price_micros", pa.int64()),
+    ]
+)
+"""Candidate score records: one row for each frame of the snapshot, chosen or not, and why."""
+
+BATCH = pa.schema(
+    [
+        ("rank", pa.int32()),
+        ("frame_id", pa.string()),
+        *_BLOB,
+        ("session", pa.string()),
+        ("site", pa.string()),
+        ("cluster", pa.string()),
+        ("arm", pa.string()),
+        ("score", pa.float64()),
+        ("utility", pa.float64()),
+        ("reason", pa.string()),
+        ("inclusion_probability", pa.float64()),
+        ("draw_probability", pa.float64()),
+        ("price_micros", pa.int64()),
+        ("pre_label", pa.string()),  # empty without a committee
+        ("pre_label_score", pa.float64()),
+    ]
+)
+
+DATASET = pa.schema(
+    [
+        ("frame_id", pa.string()),
+        *_BLOB,
+        ("label", pa.string()),
+        ("revision", pa.int32()),
+        ("round_id", pa.string()),
+        ("state", pa.string()),
+        ("arm", pa.string()),
+        ("inclusion_probability", pa.float64()),
+    ]
+)
+
+
+class Manifest(BaseModel):
+    """Base of the JSON manifests."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    schema_version: int = 1
+
+
+class SnapshotPart(Manifest):
+    """One shard's frames of a snapshot, and where their embeddings lie."""
+
+    part: BlobRef
+    embedded: BlobRef
+    n_frames: int
+
+
+class Snapshot(Manifest):
+    """A pool snapshot: immutable, complete, and all that later stages need to know."""
+
+    round_id: str
+    label_task: str
+    class_names: tuple[str, ...]
+    encoder_version: str
+    embedding_dimension: int
+    parts: tuple[SnapshotPart, ...]
+    n_frames: int
+    n_eligible: int
+    """Frames that no gate blocks: what is scored and may be chosen."""
+    labeled: BlobRef | None
+    committee_version: str
+    members: BlobRef | None
+    holdouts: tuple[BlobRef, ...]
+    budget_ids: tuple[tuple[str, str], ...]
+    """(budget kind, budget id), sorted by kind."""
+
+
+class Scores(Manifest):
+    """The committee's outputs, part by part like the snapshot; only eligible frames."""
+
+    round_id: str
+    committee_version: str
+    members: tuple[str, ...]
+    class_names: tuple[str, ...]
+    parts: tuple[BlobRef, ...]
+    n_scored: int
+    member_digests: tuple[tuple[str, str], ...]
+    """(member, SHA-256 of its outputs in snapshot order)."""
+
+
+class Amendment(Manifest):
+    """An approver's change of a proposed batch: an overlay, never a rewrite."""
+
+    author: str
+    at: str
+    removed: tuple[str, ...]
+    added: tuple[str, ...]
+    reason: str
+
+
+class Batch(Manifest):
+    """An ordered batch, everything needed to replay it, and how its tasks are to be worked."""
+
+    round_id: str
+    batch_id: str
+    label_task: str
+    class_names: tuple[str, ...]
+    instructions: str
+    label_schema_sha256: str
+    snapshot: BlobRef
+    scores: BlobRef | None
+    policy: BlobRef
+    seed: int
+    selector_version: str
+    table: BlobRef
+    """BATCH, in rank order."""
+    candidates: BlobRef
+    n_frames: int
+    slots: int
+    """Independent annotations of each frame."""
+    price_micros: int
+    pre_label_model: str
+    holdouts: tuple[BlobRef, ...]
+    budget_ids: tuple[tuple[str, str], ...]
+    amendments: tuple[Amendment, ...] = ()
+
+
+class Dataset(Manifest):
+    """A dataset snapshot: promoted labels, never "latest"."""
+
+    round_id: str
+    promotion_seq: int
+    label_task: str
+    class_names: tuple[str, ...]
+    allowed_use: str
+    table: BlobRef
+    """DATASET, by frame_id."""
+    n_labels: int
+    holdouts: tuple[BlobRef, ...]
+    policy: BlobRef
+    seed: int
+
+
+class Member(Manifest):
+    """One trained member."""
+
+    name: str
+    seed: int
+    checkpoint: BlobRef
+    temperature: float
+    step: int
+    metrics: dict[str, float]
+    compute_ms: int
+
+
+class Members(Manifest):
+    """A trained committee version."""
+
+    committee_version: str
+    round_id: str
+    task: str
+    class_names: tuple[str, ...]
+    config: dict[str, float | int | str]
+    dataset_sha256: str
+    members: tuple[Member, ...]
+    metrics: dict[str, float]
+    """Of the committee's mean prediction on the holdout."""
+
+
+M = TypeVar("M", bound=Manifest)
+
+
+def write_table(blobs: Blobs, table: pa.Table, schema: pa.Schema, *, prefix: str) -> BlobRef:
+    """Store a table as Parquet after checking it against its schema; same rows, same bytes.
+
+    Raises
+    ------
+    SchemaMismatch
+        Columns differ from the schema.
+    """
+    _check(table.schema, schema, where=f"table for {prefix}")
+    sink = io.BytesIO()
+    pq.write_table(table.select(schema.names), sink, compression="zstd", store_schema=False)
+    return blobs.put(sink.getvalue(), prefix=prefix, media_type=PARQUET)
+
+
+def read_table(
+    blobs: Blobs, ref: BlobRef, schema: pa.Schema, *, columns: list[str] | None = None
+) -> pa.Table:
+    """Load a table (or some of its columns) after checking digest and schema."""
+    with blobs.open(ref) as source:
+        file = pq.ParquetFile(source)
+        _check(file.schema_arrow, schema, where=ref.key)
+        return file.read(columns=columns)
+
+
+def _check(found: pa.Schema, expected: pa.Schema, *, where: str) -> None:
+    for field in expected:
+        pos = found.get_field_index(field.name)
+        if pos < 0:
+            msg = f"{where}: expected column {field.name!r}, found {', '.join(found.names)}"
+            raise SchemaMismatch(msg)
+        kind = found.field(pos).type
+        lists = pa.types.is_list(kind) and pa.types.is_list(field.type)
+        same = kind.value_type == field.type.value_type if lists else kind == field.type
+        if not same:
+            msg = f"{where}: column {field.name!r}: expected {field.type}, found {kind}"
+            raise SchemaMismatch(msg)
+
+
+def write_manifest(blobs: Blobs, manifest: Manifest, *, prefix: str) -> BlobRef:
+    """Store a manifest as JSON with sorted keys, so that equal content has one key."""
+    return blobs.put(canonical_json(manifest), prefix=prefix, media_type=JSON)
+
+
+def read_manifest(blobs: Blobs, ref: BlobRef, kind: type[M]) -> M:
+    """Load a manifest.
+
+    Raises
+    ------
+    SchemaMismatch
+        It is no manifest of this kind; the text lists every difference.
+    """
+    try:
+        return kind.model_validate_json(blobs.get(ref))
+    except ValidationError as error:
+        msg = f"{ref.key}: expected a {kind.__name__} manifest: {error}"
+        raise SchemaMismatch(msg) from error
+
+
+def canonical_json(model: BaseModel) -> bytes:
+    """Give the bytes whose SHA-256 names this document."""
+    document = model.model_dump(mode="json")
+    return json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()

@@ -1,0 +1,63 @@
+"""The three kinds of failure. What is neither refusal nor retryable is a bug and crashes."""
+
+from __future__ import annotations
+
+
+class WinnowError(Exception):
+    """Root of what Winnow raises on purpose; its text names expected, found and id."""
+
+
+class DomainError(WinnowError):
+    """An expected refusal: recorded, the message acknowledged, never retried."""
+
+
+class Retryable(WinnowError):
+    """The world was not ready: raised by adapters only, backed off, then dead-lettered."""
+
+
+class BadInput(DomainError):
+    """What a person or a sender gave cannot be used; the text says what, where and what for."""
+
+
+class BudgetExceeded(DomainError):
+    """A reservation asked for more than is available."""
+
+
+class PoolExhausted(DomainError):
+    """The gated pool holds fewer frames than the batch asks for."""
+
+
+class SnapshotIncomplete(DomainError):
+    """Too small a share of the snapshot was scored before the deadline."""
+
+
+class SchemaMismatch(DomainError):
+    """Bytes or a message of another shape than its schema says."""
+
+
+class IntegrityError(DomainError):
+    """Bytes do not have the digest or size that their reference names."""
+
+
+class TransitionRefused(DomainError):
+    """The label-state matrix or one of its guards forbids this step."""
+
+
+class Conflict(DomainError):
+    """Same identity, other content; or a compare-and-set that came too late."""
+
+
+class NotFound(DomainError):
+    """Nothing is stored under this identity."""
+
+
+class NotAllowed(DomainError):
+    """The role of this person does not cover this act."""
+
+
+class MessageTooLarge(DomainError):
+    """A value over the bus's limit of 16 KiB: carry a reference instead."""
+
+
+class StateFolderBusy(DomainError):
+    """Another process already works on this state folder."""

@@ -1,0 +1,1 @@
+"""What the committee learns. A new kind of task is a new file here."""
