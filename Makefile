@@ -1,0 +1,103 @@
+# All set-up is here: `make demo` and `make test` need only Python 3.11-3.13, make and the package index.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
+VENV ?= .venv
+BIN := $(VENV)/bin
+EXTRAS := console embedding rounds scoring selection labeling-gateway qa committee pipelines demo dev
+LOCKS := $(EXTRAS:%=requirements.%.txt)
+
+# `make demo` reads these; see `make help`.
+DATA ?=
+SIZE ?= standard
+TORCH ?= default
+
+.PHONY: help setup lock protos fmt lint test test-all golden bench demo up down images charts e2e clean
+
+help: ## Print this help
+	@echo "Winnow: decides which frames earn a label, and proves it."
+	@echo
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@echo
+	@echo "  make demo DATA=PATH     the same on your images (folder, COCO file or .npz)"
+	@echo "  make demo SIZE=small    the smallest run (as in CI); TORCH=cpu takes torch's CPU build"
+
+setup: $(VENV)/.dev ## Make the development environment from the lock
+
+$(BIN)/uv: requirements.uv.txt
+	@$(PYTHON) -c 'import sys; sys.exit(0 if (3, 11) <= sys.version_info[:2] <= (3, 13) else "expected Python 3.11 to 3.13, found " + sys.version.split()[0] + "; name one: make PYTHON=python3.11")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.uv.txt
+	@touch $@
+
+$(VENV)/.dev: requirements.dev.txt $(BIN)/uv pyproject.toml
+	@$(call install,dev)
+	@touch $(VENV)/.demo $@
+
+$(VENV)/.demo: requirements.demo.txt $(BIN)/uv pyproject.toml
+	@$(call install,demo)
+	@touch $@
+
+define install
+echo "Installing the $(1) environment: about 1.9 GB to download (torch brings CUDA libraries), 4 GB on disk,"; \
+echo "half a minute on a fast line. Packages that are already in uv's cache are not downloaded again."; \
+started=$$(date +%s); lock=requirements.$(1).txt; \
+if [ "$(TORCH)" = cpu ]; then \
+  versions=$$(grep -oE '^torch(vision)?==[0-9.]+' $$lock | tr '\n' ' '); \
+  if $(BIN)/uv pip install --quiet -p $(BIN)/python --torch-backend cpu $$versions; then \
+    awk '/^[a-z]/ {skip = ($$0 ~ /^(torch|torchvision|triton|nvidia-[a-z0-9-]+|cuda-[a-z]+)==/)} !skip' $$lock > $(VENV)/cpu.txt; lock=$(VENV)/cpu.txt; \
+  else echo "The index of torch's CPU build cannot be reached; taking the default build, which runs on CPUs too."; fi; \
+fi; \
+$(BIN)/uv pip install --quiet -p $(BIN)/python --require-hashes --compile-bytecode -r $$lock; \
+$(BIN)/uv pip install --quiet -p $(BIN)/python --no-deps --no-build-isolation -e .; \
+echo "Installed in $$(( $$(date +%s) - started )) s."
+endef
+
+lock: $(BIN)/uv ## Resolve the locks again (hashes, no addresses)
+	@for extra in $(EXTRAS); do \
+	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra $$extra \
+	    --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements.dev.txt \
+	    -o requirements.$$extra.txt; \
+	done
+
+protos: $(VENV)/.dev ## Write the generated code from protos/
+	@$(BIN)/python -m grpc_tools.protoc -I protos --python_out=services/winnow/contracts/generated \
+	  --mypy_out=services/winnow/contracts/generated protos/winnow/events/v1/*.proto
+
+fmt: $(VENV)/.dev ## Format the code
+	@$(BIN)/ruff format services pipelines tests
+	@$(BIN)/ruff check --fix --quiet services pipelines tests
+
+lint: $(VENV)/.dev ## Check style, types, layers and contracts
+	$(BIN)/ruff format --check services pipelines tests
+	$(BIN)/ruff check services pipelines tests
+	$(BIN)/mypy services pipelines tests
+	$(BIN)/lint-imports
+	$(BIN)/buf lint protos
+
+test: $(VENV)/.dev ## Run the tests that need nothing but this machine
+	$(BIN)/pytest -n auto
+
+test-all: $(VENV)/.dev ## Run all tests; addresses of real services come from WINNOW_TEST_KAFKA, _POSTGRES, _S3
+	$(BIN)/pytest -n auto -m ''
+
+golden: $(VENV)/.dev ## Rewrite the golden files
+	WINNOW_GOLDEN=rewrite $(BIN)/pytest tests/golden
+
+bench: $(VENV)/.dev ## Measure against peers; prints a table, writes build/bench.json
+	$(BIN)/python -m tests.bench
+
+demo: $(VENV)/.demo ## Three rounds on real images through all services, and a report
+	@$(BIN)/winnow demo --size $(SIZE) $(if $(DATA),--data "$(DATA)")
+
+up: $(VENV)/.demo ## Run all services on this machine (state in .winnow)
+	@$(BIN)/winnow up
+
+down: ## Stop what `make up` started on this machine
+	@test ! -f .winnow/up.pid || kill "$$(cat .winnow/up.pid)"
+
+clean: ## Remove what builds left (not the environment, not the state)
+	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
