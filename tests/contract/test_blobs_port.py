@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from winnow.adapters import file_blobs
+
 from winnow.adapters.connect import connect_blobs
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.domain.blob_ref import BlobRef
@@ -178,7 +178,7 @@ def test_a_full_disk_is_retryable_and_leaves_nothing(
     def full(_handle: int) -> None:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(file_blobs.os, "fsync", full)
+    monkeypatch.setattr("winnow.adapters.file_blobs.os.fsync", full)
     (tmp_path / "blobs" / "a").mkdir(parents=True)
     with pytest.raises(Retryable, match=r"blobs/a: No space left on device"):
         store.put(b"x", prefix="a", media_type="text/plain")
