@@ -55,6 +55,10 @@ class NotAllowed(DomainError):
     """The role of this person does not cover this act."""
 
 
+class NotAuthenticated(DomainError):
+    """Nobody known stands behind this request: its token is missing or unknown."""
+
+
 class MessageTooLarge(DomainError):
     """A value over the bus's limit of 16 KiB: carry a reference instead."""
 
