@@ -11,6 +11,9 @@ from winnow.domain.errors import MessageTooLarge
 VALUE_BYTES_MAX = 16 * 1024
 """Larger things travel as references: a bus full of payloads cannot be replayed in minutes."""
 
+OVERSIZE_HEADER = "winnow_value_bytes"
+"""Set by `received` in place of a value that is too large to be handled or moved."""
+
 
 @dataclass(frozen=True, slots=True)
 class Message:
@@ -36,6 +39,17 @@ class Message:
                 "put the payload into the object store and send its reference"
             )
             raise MessageTooLarge(msg)
+
+
+def received(topic: str, key: str, headers: Mapping[str, bytes], value: bytes) -> Message:
+    """Give the message as an adapter read it, whoever wrote it.
+
+    A foreign producer may have written more than 16 KiB. Raising would stop the reader for ever:
+    the message comes without its value and says how large it was; the value stays in its topic.
+    """
+    if len(value) <= VALUE_BYTES_MAX:
+        return Message(topic, key, headers, value)
+    return Message(topic, key, {**headers, OVERSIZE_HEADER: str(len(value)).encode()}, b"")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,89 @@
+"""The bus as a SQLite file: for one process or several on one machine."""
+
+from __future__ import annotations
+
+import threading
+import time
+import zlib
+from collections.abc import Callable, Sequence
+from contextlib import closing
+from pathlib import Path
+
+from winnow.adapters.sqlite_consumer import SqliteConsumer
+from winnow.adapters.sqlite_log import connect, to_delivery, to_text, writing
+from winnow.domain.errors import Retryable
+from winnow.ports.bus import Delivery, Message
+
+PARTITIONS = 4
+"""As many processes as can share one service's work on one machine."""
+
+
+class SqliteBus:
+    """A log file; `now` gives the seconds by which leases run out."""
+
+    def __init__(self, path: Path, *, now: Callable[[], float] = time.time) -> None:
+        self._path = path
+        self._now = now
+        self._lock = threading.Lock()
+        self._connection = connect(path, durable=True)
+        self._n_partitions: dict[str, int] = {}
+
+    def publish(self, messages: Sequence[Message]) -> None:
+        """Append in order, in one transaction: all or none."""
+        if not messages:
+            return
+        with self._lock, writing(self._connection):
+            for message in messages:
+                self._append(message)
+
+    def ensure_topics(self, topics: Sequence[str]) -> None:
+        """Create the topics that do not exist yet."""
+        with self._lock, writing(self._connection) as connection:
+            connection.executemany(
+                "INSERT OR IGNORE INTO topics VALUES (?, ?)",
+                [(topic, PARTITIONS) for topic in topics],
+            )
+
+    def subscribe(self, group: str, topics: Sequence[str]) -> SqliteConsumer:
+        """Join a group; partitions come at the first poll."""
+        self.ensure_topics(topics)
+        return SqliteConsumer(self._path, group, topics, now=self._now)
+
+    def read(self, topic: str, *, limit: int | None = None) -> Sequence[Delivery]:
+        """Read a topic from its beginning, partition by partition."""
+        query = (
+            "SELECT topic, partition, offset, key, headers, value FROM log "
+            "WHERE topic = ? ORDER BY partition, offset LIMIT ?"
+        )
+        with closing(connect(self._path, durable=False)) as connection:
+            rows = connection.execute(query, (topic, -1 if limit is None else limit))
+            return [to_delivery(row) for row in rows]
+
+    def topics(self) -> Sequence[str]:
+        """Give the names of the topics that exist, sorted."""
+        with closing(connect(self._path, durable=False)) as connection:
+            rows = connection.execute("SELECT topic FROM topics ORDER BY topic")
+            return [topic for (topic,) in rows]
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._connection.close()
+
+    def _append(self, message: Message) -> None:
+        partition = zlib.crc32(message.key.encode()) % self._partitions_of(message.topic)
+        self._connection.execute(
+            "INSERT INTO log SELECT ?1, ?2, coalesce(max(offset) + 1, 0), ?3, ?4, ?5 "
+            "FROM log WHERE topic = ?1 AND partition = ?2",
+            (message.topic, partition, message.key, to_text(message.headers), message.value),
+        )
+
+    def _partitions_of(self, topic: str) -> int:
+        if topic not in self._n_partitions:
+            query = "SELECT n_partitions FROM topics WHERE topic = ?"
+            row = self._connection.execute(query, (topic,)).fetchone()
+            if row is None:
+                msg = f"topic {topic}: expected it to exist, found none (ensure_topics)"
+                raise Retryable(msg)
+            self._n_partitions[topic] = row[0]
+        return self._n_partitions[topic]

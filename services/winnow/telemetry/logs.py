@@ -1,0 +1,50 @@
+"""Structured logs: one line per handled message, with fixed event names and no payloads."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+
+
+def configure(log_format: str, *, level: str = "info") -> None:
+    """Write logs to standard error, as JSON lines (`json`) or for people (`console`)."""
+    json_lines = log_format == "json"
+    renderer: structlog.types.Processor = (
+        structlog.processors.JSONRenderer()
+        if json_lines
+        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    )
+    errors: list[structlog.types.Processor] = (
+        [structlog.processors.dict_tracebacks] if json_lines else []
+    )
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *errors,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(
+            logging.getLevelNamesMapping()[level.upper()]
+        ),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=False,
+    )
+
+
+@contextmanager
+def bound(**values: str) -> Iterator[None]:
+    """Put these values on every line that this thread logs inside the block."""
+    with structlog.contextvars.bound_contextvars(**values):
+        yield
+
+
+def get_logger() -> structlog.stdlib.BoundLogger:
+    """Give the logger; its first argument is a fixed dotted name such as `batch.selected`."""
+    logger: structlog.stdlib.BoundLogger = structlog.get_logger()
+    return logger
