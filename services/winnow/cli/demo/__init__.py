@@ -1,0 +1,1 @@
+"""`winnow demo`: paired worlds, each run by the commands that users call."""

@@ -1,0 +1,119 @@
+"""What the demo runs: which data, which policy, how many seeds."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from winnow.domain.errors import BadInput
+
+MEMBERS = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """How large a demo is. Defaults of `standard` stay under four minutes on two cores."""
+
+    n_seeds: int
+    batch_size: int
+    epochs: int
+    rounds: int = 3
+
+
+SIZES = {
+    "small": Size(n_seeds=2, batch_size=30, epochs=20),
+    "standard": Size(n_seeds=5, batch_size=50, epochs=40),
+    "large": Size(n_seeds=10, batch_size=50, epochs=40, rounds=5),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """One run of the loop in its own state folder."""
+
+    arm: str
+    """`chosen` by the policy, or the `random` control."""
+    seed: int
+    state_dir: Path
+    policy_file: Path
+    data: Path
+    runner: str
+    rounds: int
+    n_frames_max: int
+
+    @property
+    def name(self) -> str:
+        """Short name for progress and folders."""
+        return f"{self.arm}-{self.seed}"
+
+
+def size_of(name: str) -> Size:
+    """Give the size by name."""
+    if name not in SIZES:
+        msg = f"--size: expected one of {', '.join(SIZES)}, found {name!r}"
+        raise BadInput(msg)
+    return SIZES[name]
+
+
+def write_digits(path: Path) -> Path:
+    """Write scikit-learn's 1,797 handwritten digits (8x8) as an `.npz` that `ingest` reads."""
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    images = np.round(digits.images * (255 / 16)).astype(np.uint8)
+    names = np.array([str(name) for name in digits.target_names])
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.savez_compressed(path, images=images, labels=digits.target, class_names=names)
+    return path
+
+
+def write_policy(path: Path, *, arm: str, seed: int, size: Size, input_pixels: int) -> Path:
+    """Write the policy of a world; both arms differ in how frames are chosen and nothing else."""
+    choice = {"strategy": "random"} if arm == "random" else {}
+    policy = {
+        "name": f"demo-{arm}",
+        "seed": seed,
+        "selection": {"batch_size": size.batch_size, **choice},
+        "training": {
+            "members": MEMBERS,
+            "epochs": size.epochs,
+            "input_pixels": input_pixels,
+        },
+        "stopping": {"rounds_max": size.rounds},
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(yaml.safe_dump(policy, sort_keys=False), encoding="utf-8")
+    return path
+
+
+def worlds(
+    *, data: Path, out: Path, size: Size, input_pixels: int, n_frames_max: int
+) -> list[World]:
+    """Lay out all worlds; the first is the one that the report shows in full.
+
+    That one trains through `kfp.local`, a process for each step as on a cluster; the others run
+    the same steps in their own process, which saves starting torch hundreds of times.
+    """
+    return [
+        World(
+            arm=arm,
+            seed=seed,
+            state_dir=out / "worlds" / f"{arm}-{seed}",
+            policy_file=write_policy(
+                out / "policies" / f"{arm}-{seed}.yaml",
+                arm=arm,
+                seed=seed,
+                size=size,
+                input_pixels=input_pixels,
+            ),
+            data=data,
+            runner="kfp_local" if (arm, seed) == ("chosen", 0) else "inline",
+            rounds=size.rounds,
+            n_frames_max=n_frames_max,
+        )
+        for seed in range(size.n_seeds)
+        for arm in ("chosen", "random")
+    ]

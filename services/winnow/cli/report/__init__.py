@@ -1,0 +1,1 @@
+"""The report: what the rounds of a world bought, in one self-contained page."""

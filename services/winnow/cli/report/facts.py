@@ -1,0 +1,294 @@
+"""What a report tells, read from the ledger and the object store of one world."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from winnow.contracts import artifacts
+from winnow.domain import tables
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.labels import LabelState
+from winnow.domain.money import Account, Balances, Budget, Operation
+from winnow.ports.blobs import Blobs
+from winnow.ports.ledger import Ledger, Transaction
+
+ACCEPTED = frozenset(
+    {
+        LabelState.QA_PASSED,
+        LabelState.APPROVED_FOR_TRAINING,
+        LabelState.APPROVED_FOR_SAFETY_EVIDENCE,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One chosen frame and why."""
+
+    rank: int
+    frame_id: str
+    frame: BlobRef
+    arm: str
+    reason: str
+    pre_label: str
+    label: str
+    """The promoted label, empty if there is none."""
+
+
+@dataclass(frozen=True, slots=True)
+class RoundFacts:
+    """One round: what was chosen out of what, and what came of it."""
+
+    number: int
+    state: str
+    reason: str
+    picks: tuple[Pick, ...]
+    scores_N: npt.NDArray[np.float64]
+    """Acquisition scores of the eligible frames; empty without a committee."""
+    scores_picked_B: npt.NDArray[np.float64]
+    n_labels: int
+    """Labels approved up to and including this round."""
+    metrics: Mapping[str, float]
+    stop: Mapping[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class BudgetFacts:
+    """A budget's balances and its way there."""
+
+    budget: Budget
+    period: str
+    balances: Balances
+    spent_steps: tuple[tuple[datetime, int], ...]
+    """(time, spent so far), one step per entry."""
+    committed_steps: tuple[tuple[datetime, int], ...]
+    """(time, spent and reserved so far)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cluster:
+    """A near-duplicate cluster of the pool."""
+
+    representative: str
+    frames: tuple[BlobRef, ...]
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class WorldFacts:
+    """Everything that the report of one world draws."""
+
+    sources: tuple[str, ...]
+    class_names: tuple[str, ...]
+    n_frames: int
+    n_holdout: int
+    refused: Mapping[str, int]
+    """Gate → frames it keeps from costing money."""
+    rounds: tuple[RoundFacts, ...]
+    budgets: tuple[BudgetFacts, ...]
+    label_states: Mapping[int, Mapping[LabelState, int]]
+    """Round number → state → frames."""
+    n_accepted: int
+    clusters: tuple[Cluster, ...]
+    map_frame_ids: tuple[str, ...]
+    map_embeddings_ND: npt.NDArray[np.float32]
+
+    @property
+    def curve(self) -> tuple[tuple[int, float], ...]:
+        """(labels, holdout accuracy) after each round that trained a committee."""
+        return tuple(
+            (facts.n_labels, facts.metrics["accuracy"])
+            for facts in self.rounds
+            if "accuracy" in facts.metrics
+        )
+
+
+def read_facts(ledger: Ledger, blobs: Blobs, *, map_frames_max: int = 3000) -> WorldFacts:
+    """Read the facts of a world.
+
+    Parameters
+    ----------
+    map_frames_max
+        Most frames on the embedding map; chosen frames are always on it.
+    """
+    with ledger.snapshot() as tx:
+        rows = tx.records.find(tables.ROUNDS)
+        rounds = tuple(_round_facts(row, tx, blobs) for row in sorted(rows, key=_number))
+        sources = tx.records.find(tables.SOURCES)
+        budgets = tuple(_budgets(tx))
+        states = _label_states(tx)
+        shards = tx.records.find(tables.POOL_SHARDS)
+    first = next((row for row in sorted(rows, key=_number) if row.snapshot), None)
+    refused, clusters = _snapshot_facts(first.snapshot, blobs) if first else ({}, ())
+    chosen = {pick.frame_id for facts in rounds for pick in facts.picks}
+    frame_ids, embeddings_ND = _map_points(shards, blobs, chosen, map_frames_max)
+    holdouts = [source.holdout for source in sources if source.holdout]
+    return WorldFacts(
+        sources=tuple(source.key for source in sources),
+        class_names=tuple(sorted({name for source in sources for name in source.class_names})),
+        n_frames=sum(shard.n_frames for shard in shards),
+        n_holdout=sum(_n_rows(blobs, ref) for ref in holdouts),
+        refused=refused,
+        rounds=rounds,
+        budgets=budgets,
+        label_states=states,
+        n_accepted=sum(
+            count for by_state in states.values() for state, count in by_state.items()
+            if state in ACCEPTED
+        ),
+        clusters=clusters,
+        map_frame_ids=frame_ids,
+        map_embeddings_ND=embeddings_ND,
+    )  # fmt: skip
+
+
+def _number(row: tables.RoundRow) -> int:
+    return row.number
+
+
+def _n_rows(blobs: Blobs, ref: BlobRef) -> int:
+    table = artifacts.read_table(blobs, ref, artifacts.HOLDOUT, columns=["frame_id"])
+    return int(table.num_rows)
+
+
+def _round_facts(row: tables.RoundRow, tx: Transaction, blobs: Blobs) -> RoundFacts:
+    batches = tx.records.find(tables.BATCHES, group=row.key)
+    promotions = tx.records.find(tables.PROMOTIONS, group=row.key)
+    labels: dict[str, str] = {
+        label.key.frame_id: json.loads(label.value).get("label", "") if label.value else ""
+        for label in tx.labels.find(round_id=row.key, states=tuple(ACCEPTED))
+    }
+    picks: tuple[Pick, ...] = ()
+    scores: npt.NDArray[np.float64] = np.empty(0)
+    picked: npt.NDArray[np.float64] = np.empty(0)
+    if batches:
+        batch = artifacts.read_manifest(blobs, batches[-1].manifest, artifacts.Batch)
+        picks = tuple(_picks(artifacts.read_table(blobs, batch.table, artifacts.BATCH), labels))
+        scores, picked = _scores(blobs, batch.candidates)
+    return RoundFacts(
+        number=row.number,
+        state=row.state,
+        reason=row.reason,
+        picks=picks,
+        scores_N=scores,
+        scores_picked_B=picked,
+        n_labels=promotions[-1].n_labels if promotions else 0,
+        metrics=dict(row.metrics),
+        stop=json.loads(row.stop) if row.stop else {},
+    )
+
+
+def _picks(table: pa.Table, labels: Mapping[str, str]) -> Iterable[Pick]:
+    for row in table.to_pylist():
+        yield Pick(
+            rank=row["rank"],
+            frame_id=row["frame_id"],
+            frame=_blob(row),
+            arm=row["arm"],
+            reason=row["reason"],
+            pre_label=row["pre_label"] or "",
+            label=labels.get(row["frame_id"], ""),
+        )
+
+
+def _blob(row: Mapping[str, object]) -> BlobRef:
+    return BlobRef(
+        bucket=str(row["bucket"]),
+        key=str(row["key"]),
+        sha256=str(row["sha256"]),
+        size_bytes=int(str(row["size_bytes"])),
+        media_type=str(row["media_type"]),
+    )
+
+
+def _scores(blobs: Blobs, ref: BlobRef) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    columns = ["score", "selected", "gate"]
+    table = artifacts.read_table(blobs, ref, artifacts.CANDIDATES, columns=columns)
+    scores = table["score"].to_numpy(zero_copy_only=False).astype(np.float64)
+    known = np.isfinite(scores)
+    chosen = table["selected"].to_numpy(zero_copy_only=False).astype(bool)
+    return scores[known], scores[known & chosen]
+
+
+def _budgets(tx: Transaction) -> Iterable[BudgetFacts]:
+    for budget in tx.money.budgets():
+        spent, reserved = 0, 0
+        spent_steps, committed_steps = [], []
+        for entry in tx.money.entries(budget.budget_id):
+            sign = {entry.debit: -entry.amount, entry.credit: entry.amount}
+            spent += sign.get(Account.SPENT, 0)
+            reserved += sign.get(Account.RESERVED, 0)
+            if entry.operation is not Operation.ALLOCATE:
+                spent_steps.append((entry.at, spent))
+                committed_steps.append((entry.at, spent + reserved))
+        for period, _closed in tx.money.periods(budget.budget_id)[-1:]:
+            yield BudgetFacts(
+                budget=budget,
+                period=period,
+                balances=tx.money.balances(budget.budget_id, period),
+                spent_steps=tuple(spent_steps),
+                committed_steps=tuple(committed_steps),
+            )
+
+
+def _label_states(tx: Transaction) -> dict[int, dict[LabelState, int]]:
+    counts: dict[int, dict[LabelState, int]] = {}
+    for round_id, state, count in tx.labels.counts():
+        number = int(round_id.removeprefix("r") or 0)
+        counts.setdefault(number, {})[state] = count
+    return counts
+
+
+def _snapshot_facts(
+    ref: BlobRef | None, blobs: Blobs, *, clusters_max: int = 12, frames_max: int = 8
+) -> tuple[dict[str, int], tuple[Cluster, ...]]:
+    """Give refusals by gate and the largest duplicate clusters of the first snapshot."""
+    if ref is None:
+        return {}, ()
+    snapshot = artifacts.read_manifest(blobs, ref, artifacts.Snapshot)
+    refused: Counter[str] = Counter()
+    members: dict[str, list[BlobRef]] = {}
+    for part in snapshot.parts:
+        table = artifacts.read_table(blobs, part.part, artifacts.SNAPSHOT_PART)
+        refused.update(gate for gate in table["gate"].to_pylist() if gate)
+        many = np.flatnonzero(table["cluster_size"].to_numpy() > 1)
+        for row in table.take(pa.array(many)).to_pylist():
+            members.setdefault(row["cluster"], []).append(_blob(row))
+    largest = sorted(members.items(), key=lambda item: (-len(item[1]), item[0]))[:clusters_max]
+    clusters = tuple(
+        Cluster(representative=name, frames=tuple(frames[:frames_max]), size=len(frames))
+        for name, frames in largest
+    )
+    return dict(refused.most_common()), clusters
+
+
+def _map_points(
+    shards: Sequence[tables.EmbeddedShardRow],
+    blobs: Blobs,
+    chosen: set[str],
+    frames_max: int,
+) -> tuple[tuple[str, ...], npt.NDArray[np.float32]]:
+    """Give frame ids and embeddings of all chosen frames and of a fixed thinning of the rest."""
+    n_frames = sum(shard.n_frames for shard in shards)
+    every = max(1, -(-n_frames // max(1, frames_max)))
+    frame_ids: list[str] = []
+    vectors: list[npt.NDArray[np.float32]] = []
+    for shard in shards:
+        columns = ["frame_id", "embedding"]
+        table = artifacts.read_table(blobs, shard.embedded, artifacts.EMBEDDED, columns=columns)
+        for pos, (frame_id, vector) in enumerate(
+            zip(table["frame_id"].to_pylist(), table["embedding"], strict=True)
+        ):
+            if vector.is_valid and (pos % every == 0 or frame_id in chosen):
+                frame_ids.append(frame_id)
+                vectors.append(vector.values.to_numpy(zero_copy_only=False))
+    empty = np.empty((0, 0), dtype=np.float32)
+    return tuple(frame_ids), np.stack(vectors) if vectors else empty
