@@ -7,7 +7,8 @@ from decimal import Decimal
 from fractions import Fraction
 
 from winnow.domain.errors import BadInput
-from winnow.domain.money import BudgetKind, Unit
+from winnow.domain.money import Unit
+from winnow.domain.units import CURRENCY
 
 AMOUNT_MAX = 2**63 - 1
 _FACTORS = {
@@ -19,24 +20,6 @@ _FACTORS = {
 }  # fmt: skip
 _EXAMPLES = {"bytes": "10GB", "gpu_ms": "5000000ms"}
 _PATTERN = re.compile(r"([+-]?)(\d{1,25}(?:\.\d{1,25})?)\s*([A-Za-z]*)", re.ASCII)
-
-
-def unit_of(kind: BudgetKind, currency: str) -> Unit:
-    """Give the unit that budgets of this kind are kept in: bytes, GPU-milliseconds or money.
-
-    Examples
-    --------
-    >>> unit_of(BudgetKind.UPLOAD, "USD").code, unit_of(BudgetKind.LABEL_QA, "EUR").code
-    ('bytes', 'currency:EUR')
-    """
-    if kind is BudgetKind.UPLOAD:
-        return Unit("bytes")
-    if kind is BudgetKind.AUTO_LABEL_INFERENCE:
-        return Unit("gpu_ms")
-    if not re.fullmatch("[A-Z]{3}", currency):
-        msg = f"currency: expected three capital letters (ISO 4217) such as USD, found {currency!r}"
-        raise BadInput(msg)
-    return Unit(f"currency:{currency}")
 
 
 def parse_amount(text: str, unit: Unit, *, signed: bool = False) -> int:
@@ -84,7 +67,7 @@ def format_amount(amount: int, unit: Unit) -> str:
     >>> format_amount(8_000, Unit("currency:USD")), format_amount(10**10, Unit("bytes"))
     ('0.008 USD', '10 GB')
     """
-    if unit.code.startswith("currency:"):
+    if unit.code.startswith(CURRENCY):
         whole, micros = divmod(abs(amount), 1_000_000)
         decimals = f"{micros:06d}".rstrip("0").ljust(2, "0")
         return f"{'-' if amount < 0 else ''}{whole}.{decimals} {_currency(unit)}"
@@ -97,7 +80,7 @@ def format_amount(amount: int, unit: Unit) -> str:
 
 
 def _factor(text: str, unit: Unit, suffix: str) -> int:
-    if unit.code.startswith("currency:"):
+    if unit.code.startswith(CURRENCY):
         if suffix and suffix.upper() != _currency(unit):
             raise _bad(text, unit, f"money in {_currency(unit)}")
         return 1_000_000
@@ -108,11 +91,11 @@ def _factor(text: str, unit: Unit, suffix: str) -> int:
 
 
 def _currency(unit: Unit) -> str:
-    return unit.code.removeprefix("currency:")
+    return unit.code.removeprefix(CURRENCY)
 
 
 def _precision(unit: Unit) -> str:
-    if unit.code.startswith("currency:"):
+    if unit.code.startswith(CURRENCY):
         return "six decimals (micros)"
     return "whole bytes" if unit.code == "bytes" else "whole GPU-milliseconds"
 

@@ -113,7 +113,8 @@ def embedding_map(facts: WorldFacts) -> str:
         at = [pos_of[pick.frame_id] for pick in round_facts.picks if pick.frame_id in pos_of]
         color = ROUND_COLORS[number % len(ROUND_COLORS)]
         ax.scatter(
-            points_N2[at, 0], points_N2[at, 1], s=20, color=color, edgecolors="white", linewidths=0.4,
+            points_N2[at, 0], points_N2[at, 1], s=20, color=color, edgecolors="white",
+            linewidths=0.4,
             label=f"round {round_facts.number}",
         )  # fmt: skip
     ax.set_xticks([])
