@@ -10,6 +10,10 @@ BIN := $(VENV)/bin
 EXTRAS := console embedding rounds scoring selection labeling-gateway qa committee pipelines demo dev
 LOCKS := $(EXTRAS:%=requirements.%.txt)
 
+SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout committee
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+DOCKER_FLAGS ?=
+
 # `make demo` reads these; see `make help`.
 DATA ?=
 SIZE ?= standard
@@ -98,6 +102,17 @@ up: $(VENV)/.demo ## Run all services on this machine (state in .winnow)
 
 down: ## Stop what `make up` started on this machine
 	@test ! -f .winnow/up.pid || kill "$$(cat .winnow/up.pid)"
+
+images: ## Build the container images of all services (needs docker)
+	@for name in $(SERVICES); do extra=$$(case $$name in labeling_gateway) echo labeling-gateway;; retrain|rollout) echo pipelines;; *) echo $$name;; esac); \
+	  docker build $(DOCKER_FLAGS) -f services/Dockerfile --build-arg SERVICE=$$name --build-arg EXTRA=$$extra -t winnow/$${name//_/-}:$(VERSION) .; done
+
+charts: $(VENV)/.dev ## Write values.schema.json and check the charts (needs helm)
+	@$(BIN)/python -m charts.winnow.schema
+	@helm lint charts/winnow charts/platform
+
+e2e: $(VENV)/.dev ## One round on the cluster that kubectl points to
+	$(BIN)/pytest -m cluster tests/e2e
 
 clean: ## Remove what builds left (not the environment, not the state)
 	rm -rf build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

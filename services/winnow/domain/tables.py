@@ -1,41 +1,55 @@
-"""The services' own tables: one frozen row type each, one writing service each.
-
-All have the same columns (key, group, state, due_at and the row itself as JSON), because nobody
-asks more of them than "this one", "those of this round", "those in this state" and "those due".
-"""
+"""The services' own tables: one writing service and one type of row each."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, TypeVar
 
-from winnow.domain.blob_ref import BlobRef
+from winnow.domain.rows import (
+    AuditRow,
+    BatchRow,
+    CommandRow,
+    CommitteeRow,
+    CursorRow,
+    EmbeddedShardRow,
+    ExceptionRow,
+    ModelRow,
+    PersonRow,
+    PromotionRow,
+    QaBatchRow,
+    QaItemRow,
+    RoundRow,
+    Row,
+    RunRow,
+    ScoringRunRow,
+    ShardRow,
+    SourceRow,
+    TaskRow,
+)
 
-
-class Row(Protocol):
-    """What a row must tell about itself. `group` is a round or batch id, or empty."""
-
-    @property
-    def key(self) -> str:
-        """Unique within the table."""
-        ...
-
-    @property
-    def group(self) -> str:
-        """What it belongs to."""
-        ...
-
-    @property
-    def state(self) -> str:
-        """Where it stands."""
-        ...
-
-    @property
-    def due_at(self) -> datetime | None:
-        """When a tick must look at it."""
-        ...
-
+__all__ = [
+    "TABLES",
+    "AuditRow",
+    "BatchRow",
+    "CommandRow",
+    "CommitteeRow",
+    "CursorRow",
+    "EmbeddedShardRow",
+    "ExceptionRow",
+    "ModelRow",
+    "PersonRow",
+    "PromotionRow",
+    "QaBatchRow",
+    "QaItemRow",
+    "RoundRow",
+    "Row",
+    "RunRow",
+    "ScoringRunRow",
+    "ShardRow",
+    "SourceRow",
+    "Table",
+    "TaskRow",
+]
 
 R = TypeVar("R", bound=Row)
 
@@ -47,356 +61,6 @@ class Table(Generic[R]):
     name: str
     writer: str
     row: type[R]
-
-
-@dataclass(frozen=True, slots=True)
-class SourceRow:
-    """A registered source of frames: what its labels may be and where its holdout lies."""
-
-    key: str
-    class_names: tuple[str, ...]
-    holdout: BlobRef | None
-    """Shard manifest (Parquet, with column `label`) of frames that are never queried."""
-    oracle: BlobRef | None
-    """Parquet (frame_id, label): known answers, for scripted annotators only."""
-    group: str = ""
-    state: str = "registered"
-    due_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ShardRow:
-    """A registered shard."""
-
-    key: str
-    source: str
-    n_frames: int
-    manifest: BlobRef
-    state: str = "registered"
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its source."""
-        return self.source
-
-
-@dataclass(frozen=True, slots=True)
-class EmbeddedShardRow:
-    """A shard in the pool: embedding output, as rounds received it."""
-
-    key: str
-    encoder_version: str
-    n_frames: int
-    n_blocked_by_gate: tuple[tuple[str, int], ...]
-    embedded: BlobRef
-    group: str = ""
-    state: str = "embedded"
-    due_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RoundRow:
-    """A round: everything it is pinned to and how it went."""
-
-    key: str
-    number: int
-    state: str
-    """requested, open, training, closed, halted."""
-    policy: BlobRef
-    policy_sha256: str
-    seed: int
-    committee_version: str
-    members: BlobRef | None
-    snapshot: BlobRef | None
-    n_frames: int
-    opened_by: str
-    metrics: tuple[tuple[str, float], ...] = ()
-    stop: str = ""
-    """Canonical JSON of the stopping rule's numbers once the round closed."""
-    reason: str = ""
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """The round itself."""
-        return self.key
-
-
-@dataclass(frozen=True, slots=True)
-class ScoringRunRow:
-    """Scoring's barrier over the parts of one snapshot."""
-
-    key: str
-    state: str
-    """scoring, scored, incomplete."""
-    n_parts: int
-    parts: tuple[tuple[int, BlobRef], ...]
-    gpu_ms: int
-    members_answered: tuple[str, ...]
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its round."""
-        return self.key
-
-
-@dataclass(frozen=True, slots=True)
-class BatchRow:
-    """A proposed or approved batch."""
-
-    key: str
-    round_id: str
-    state: str
-    """proposed, approved, rejected, cancelled."""
-    n_frames: int
-    n_tasks: int
-    manifest: BlobRef
-    price_micros: int
-    decided_by: str = ""
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its round."""
-        return self.round_id
-
-
-@dataclass(frozen=True, slots=True)
-class TaskRow:
-    """One order for one annotation, as the gateway sees it."""
-
-    key: str
-    batch_id: str
-    round_id: str
-    frame_id: str
-    frame: BlobRef
-    slot: int
-    attempt: int
-    rank: int
-    price_micros: int
-    state: str
-    """pending, submitted, labeled, skipped, cancelled, expired."""
-    project_id: str = ""
-    revision: int = 1
-    annotator: str = ""
-    answer_id: str = ""
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its batch."""
-        return self.batch_id
-
-
-@dataclass(frozen=True, slots=True)
-class CursorRow:
-    """How far a service has read from something outside."""
-
-    key: str
-    cursor: str
-    group: str = ""
-    state: str = "current"
-    due_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class QaBatchRow:
-    """QA of one batch: the sampling plan and how many tasks are still out."""
-
-    key: str
-    round_id: str
-    state: str
-    """collecting, promoted, rejected."""
-    manifest: BlobRef
-    n_tasks: int
-    plan: BlobRef | None = None
-    report: BlobRef | None = None
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its round."""
-        return self.round_id
-
-
-@dataclass(frozen=True, slots=True)
-class QaItemRow:
-    """One frame's way through QA: its answers, inspection and verdict."""
-
-    key: str
-    batch_id: str
-    round_id: str
-    frame_id: str
-    task_id: str
-    state: str
-    """planned, answered, passed, returned, rejected, unlabeled."""
-    slot: int
-    attempt: int
-    revision: int
-    inclusion_probability: float
-    inspected: bool
-    label: str = ""
-    annotator: str = ""
-    effort_ms: int = 0
-    defects: tuple[str, ...] = ()
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its batch."""
-        return self.batch_id
-
-
-@dataclass(frozen=True, slots=True)
-class PromotionRow:
-    """A promoted dataset snapshot."""
-
-    key: str
-    round_id: str
-    promotion_seq: int
-    n_labels: int
-    allowed_use: str
-    snapshot: BlobRef
-    record: BlobRef
-    state: str = "promoted"
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its round."""
-        return self.round_id
-
-
-@dataclass(frozen=True, slots=True)
-class RunRow:
-    """A pipeline run that a service asked for, until it ended."""
-
-    key: str
-    pipeline: str
-    round_id: str
-    state: str
-    """requested, succeeded, failed."""
-    arguments: tuple[tuple[str, str], ...]
-    attempts: int = 0
-    error: str = ""
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its round."""
-        return self.round_id
-
-
-@dataclass(frozen=True, slots=True)
-class CommitteeRow:
-    """A committee version: trained members and whether they serve."""
-
-    key: str
-    round_id: str
-    state: str
-    """active, retired."""
-    members: BlobRef
-    dataset_sha256: str
-    generation: int = 0
-    endpoints: tuple[str, ...] = ()
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """The round that trained it."""
-        return self.round_id
-
-
-@dataclass(frozen=True, slots=True)
-class ModelRow:
-    """One trained member: registered by retrain, with what its training cost."""
-
-    key: str
-    round_id: str
-    committee_version: str
-    checkpoint: BlobRef
-    compute_ms: int
-    metrics: tuple[tuple[str, float], ...]
-    state: str = "registered"
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its committee version."""
-        return self.committee_version
-
-
-@dataclass(frozen=True, slots=True)
-class CommandRow:
-    """What a person asked a service to do, through the console."""
-
-    key: str
-    service: str
-    name: str
-    """`round.open`, `batch.approve`, `batch.reject`, `label.promote`, …"""
-    arguments: str
-    """Canonical JSON."""
-    actor: str
-    role: str
-    state: str
-    """pending, done, refused."""
-    answer: str = ""
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """The service that must do it."""
-        return self.service
-
-
-@dataclass(frozen=True, slots=True)
-class AuditRow:
-    """One act of a person, allowed or refused; never changed."""
-
-    key: str
-    actor: str
-    role: str
-    act: str
-    arguments: str
-    outcome: str
-    at: datetime
-    group: str = ""
-    state: str = "recorded"
-    due_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class PersonRow:
-    """A person (or machine account) with roles; the token is stored as its SHA-256."""
-
-    key: str
-    roles: tuple[str, ...]
-    token_sha256: str
-    group: str = ""
-    state: str = "active"
-    due_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ExceptionRow:
-    """Something a person must decide, e.g. an answer that came after its money expired."""
-
-    key: str
-    service: str
-    kind: str
-    subject: str
-    detail: str
-    state: str
-    """open, resolved."""
-    round_id: str = ""
-    due_at: datetime | None = None
-
-    @property
-    def group(self) -> str:
-        """Its round."""
-        return self.round_id
 
 
 SOURCES = Table("ingest_sources", "ingest", SourceRow)
