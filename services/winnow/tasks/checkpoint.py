@@ -1,0 +1,95 @@
+"""A member as bytes: weights, the config that shapes them, and what they were trained on."""
+
+from __future__ import annotations
+
+import io
+import pickle
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from winnow.domain.errors import IntegrityError
+from winnow.tasks.task import NetworkConfig, Task, task_named
+
+if TYPE_CHECKING:
+    import torch
+
+FORMAT = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """State of a training after `step` optimizer steps."""
+
+    config: NetworkConfig
+    weights: Mapping[str, torch.Tensor]
+    data_sha256: str
+    """Digest of the pixels and targets that it saw."""
+    seed: int
+    step: int
+    metric: float
+    """Mean training loss of the last epoch, nats."""
+    optimizer: Mapping[str, Any] = field(default_factory=dict)
+    """Empty in a finished member; what a training needs to go on."""
+
+
+def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
+    """Give the bytes; equal checkpoints give equal bytes."""
+    import torch
+
+    document = {
+        "format": FORMAT,
+        "config": asdict(checkpoint.config),
+        "weights": dict(checkpoint.weights),
+        "data_sha256": checkpoint.data_sha256,
+        "seed": checkpoint.seed,
+        "step": checkpoint.step,
+        "metric": checkpoint.metric,
+        "optimizer": dict(checkpoint.optimizer),
+    }
+    sink = io.BytesIO()
+    torch.save(document, sink)
+    return sink.getvalue()
+
+
+def read_checkpoint(data: bytes, *, where: str) -> Checkpoint:
+    """Read a checkpoint; only tensors and plain values are ever unpickled.
+
+    Raises
+    ------
+    IntegrityError
+        The bytes are no checkpoint, or one of another format.
+    """
+    import torch
+
+    try:
+        found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+        if found.pop("format") != FORMAT:
+            msg = f"{where}: expected a checkpoint of format {FORMAT}"
+            raise IntegrityError(msg)
+        config = NetworkConfig(**found.pop("config"))
+        return Checkpoint(config=config, **found)
+    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError) as error:
+        msg = f"{where}: expected a checkpoint, found other bytes ({error})"
+        raise IntegrityError(msg) from error
+
+
+def restored(checkpoint: Checkpoint, *, where: str) -> tuple[Task, torch.nn.Module]:
+    """Give the task and the network with the checkpoint's weights.
+
+    Raises
+    ------
+    IntegrityError
+        The weights do not fit the network that the config describes.
+    """
+    task = task_named(checkpoint.config.task)
+    network = task.network(checkpoint.config, rng=np.random.Generator(np.random.Philox(0)))
+    try:
+        network.load_state_dict(dict(checkpoint.weights))
+    except RuntimeError as error:
+        msg = f"{where}: expected weights for {checkpoint.config}: {error}"
+        raise IntegrityError(msg) from error
+    network.eval()
+    return task, network
