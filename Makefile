@@ -24,7 +24,7 @@ TORCH ?= default
 help: ## Print this help
 	@echo "Winnow: decides which frames earn a label, and proves it."
 	@echo
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 	@echo
 	@echo "  make demo DATA=PATH     the same on your images (folder, COCO file or .npz)"
 	@echo "  make demo SIZE=small    the smallest run (as in CI); TORCH=cpu takes torch's CPU build"

@@ -26,12 +26,8 @@ from winnow.cli.report.paired import Curves, PairedDifference, Run, paired_diffe
 from winnow.domain import tables
 
 N_PROCESSES = 2
-STAGES = (
-    (tables.ROUNDS, "open"),
-    (tables.BATCHES, "approved"),
-    (tables.PROMOTIONS, "promoted"),
-    (tables.COMMITTEES, "active"),
-)
+STEPS_PER_ROUND = 4
+"""A round opened, its batch approved, its labels promoted, its committee active."""
 
 
 def demo(
@@ -132,7 +128,7 @@ def run_all(worlds: Sequence[World], console: Console) -> None:
 
 
 def _follow(worlds: Sequence[World], futures: Sequence[Future[None]], progress: Progress) -> None:
-    n_steps = worlds[0].rounds * len(STAGES)
+    n_steps = worlds[0].rounds * STEPS_PER_ROUND
     shown = progress.add_task("shown run: steps of its rounds", total=n_steps)
     rounds = progress.add_task("all runs: rounds", total=sum(world.rounds for world in worlds))
     while not all(future.done() for future in futures):
@@ -141,7 +137,7 @@ def _follow(worlds: Sequence[World], futures: Sequence[Future[None]], progress: 
                 future.result()
         steps = [_steps_done(world) for world in worlds]
         progress.update(shown, completed=min(steps[0], n_steps))
-        progress.update(rounds, completed=sum(count // len(STAGES) for count in steps))
+        progress.update(rounds, completed=sum(count // STEPS_PER_ROUND for count in steps))
         time.sleep(0.5)
     for future in futures:
         future.result()

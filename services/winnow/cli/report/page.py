@@ -70,8 +70,8 @@ class Report:
     chosen: Curves
     control: Curves | None
     difference: PairedDifference | None
-    replayed: tuple[int, int]
-    """(rounds whose replay was identical, rounds replayed)."""
+    replayed: tuple[int, int] | None
+    """(rounds whose replay was identical, rounds replayed); none if not tried."""
 
 
 def render(report: Report, blobs: Blobs) -> str:
@@ -298,6 +298,8 @@ def _money_table(budgets: Sequence[BudgetFacts]) -> str:
 
 
 def _footer(report: Report) -> str:
+    if report.replayed is None:
+        return "<footer>Check a batch with <code>winnow replay N</code>.</footer>"
     identical, replayed = report.replayed
     return (
         f"<footer>Replayed from stored records: {identical} of {replayed} batches identical byte "
