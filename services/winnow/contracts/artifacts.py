@@ -259,6 +259,23 @@ class Members(Manifest):
     members: tuple[Member, ...]
     metrics: dict[str, float]
     """Of the committee's mean prediction on the holdout."""
+    evaluation: BlobRef | None = None
+    """Evaluation: the same by member and by class."""
+
+
+class Evaluation(Manifest):
+    """How a committee does on frames that were never queried."""
+
+    committee_version: str
+    round_id: str
+    holdouts: tuple[BlobRef, ...]
+    n_holdout: int
+    n_left_out: int
+    """Holdout frames that could not be read, or whose label is no class of the data set."""
+    committee: dict[str, float]
+    members: dict[str, dict[str, float]]
+    classes: dict[str, dict[str, float]]
+    """Of the committee: class -> `n`, `recall`, `precision` where they are defined."""
 
 
 M = TypeVar("M", bound=Manifest)

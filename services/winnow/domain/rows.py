@@ -120,8 +120,17 @@ class ScoringRunRow:
     """scoring, scored, incomplete."""
     n_parts: int
     parts: tuple[tuple[int, BlobRef], ...]
+    """(position of the part in the snapshot, its SCORES table), in the order they were scored."""
+    answered: tuple[tuple[str, ...], ...]
+    """Members that answered every frame of the part, for each of `parts`."""
     gpu_ms: int
     members_answered: tuple[str, ...]
+    """Members that answered all of `parts`."""
+    committee_version: str
+    members: BlobRef
+    snapshot: BlobRef
+    policy: BlobRef
+    seed: int
     due_at: datetime | None = None
 
     @property
