@@ -51,7 +51,8 @@ def log_of(values: Floats) -> Floats:
     for term in range(_TERMS - 2, 0, -1):
         series = series * square + 1.0 / (2 * term + 1)
     tail = 2.0 * s * square * series
-    return power * _LN2_HIGH + (2.0 * s + (tail + power * _LN2_LOW))
+    logs: Floats = power * _LN2_HIGH + (2.0 * s + (tail + power * _LN2_LOW))
+    return logs
 
 
 def sum_last(values: Floats) -> Floats:

@@ -33,4 +33,5 @@ def squared_l2(rows_KD: Rows, others_KD: Rows) -> Floats:
 
 def norms_of(rows_ND: Rows) -> Floats:
     """Give the Euclidean norm of each row."""
-    return np.sqrt(np.einsum("nd,nd->n", rows_ND, rows_ND, dtype=np.float64))
+    norms_N: Floats = np.sqrt(np.einsum("nd,nd->n", rows_ND, rows_ND, dtype=np.float64))
+    return norms_N

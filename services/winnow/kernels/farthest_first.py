@@ -52,6 +52,7 @@ class FarthestFirst:
         norms_N = norms_of(rows_ND)
         norm_max = max(norms_N.max(initial=0.0), norms_of(self._centers_LD).max(initial=0.0))
         self._error_N = squared_l2_error(norms_N, norm_max, rows_ND.shape[1])
+        self._error_max = np.float32(self._error_N.max(initial=0.0) * 1.001)
         self._exact_N = np.full(len(rows_ND), np.inf)
         self._compared_N = np.zeros(len(rows_ND), dtype=np.int64)  # centers in `_exact_N`
         self._nearest = (kernel or NumpyKernel()).hold(rows_ND)
@@ -79,9 +80,15 @@ class FarthestFirst:
         self._nearest.lower(self._rows_ND[pos : pos + 1])
 
     def _contenders(self, open_N: npt.NDArray[np.bool_]) -> npt.NDArray[np.intp]:
-        squared_N = self._nearest.squared_N
-        floor = np.max(squared_N - self._error_N, where=open_N, initial=-np.inf)
-        return np.flatnonzero(open_N & (squared_N + self._error_N >= floor))
+        squared_N = np.where(open_N, self._nearest.squared, np.float32(-np.inf))
+        # First with one bound for all rows, which is a cheap pass, then each with its own.
+        near_K = np.flatnonzero(squared_N >= squared_N.max() - 2.0 * self._error_max)
+        near_K = near_K[open_N[near_K]]
+        squared_K, error_K = squared_N[near_K].astype(np.float64), self._error_N[near_K]
+        contenders_K: npt.NDArray[np.intp] = near_K[
+            squared_K + error_K >= (squared_K - error_K).max()
+        ]
+        return contenders_K
 
     def _exact(self, pos_K: npt.NDArray[np.intp]) -> Floats:
         compared_K = self._compared_N[pos_K]

@@ -21,13 +21,20 @@ class NumpyNearest:
         self._nearest_N = np.full(len(rows_ND), np.inf, dtype=np.float32)
 
     @property
-    def squared_N(self) -> Rows:
-        """See `Nearest.squared_N`."""
+    def squared(self) -> Rows:
+        """See `Nearest.squared`."""
         return self._nearest_N
 
     def lower(self, centers_LD: Rows) -> None:
         """See `Nearest.lower`."""
         squares_L = np.einsum("ld,ld->l", centers_LD, centers_LD)
+        if len(centers_LD) == 1:  # every pick of a traversal: a matrix-vector product, one pass
+            distances_N = self._rows_ND @ centers_LD[0]
+            distances_N *= -2.0
+            distances_N += self._squares_N
+            distances_N += squares_L[0]
+            np.minimum(self._nearest_N, distances_N, out=self._nearest_N)
+            return
         n_rows = max(1, BLOCK_VALUES // max(1, len(centers_LD)))
         for start in range(0, len(self._rows_ND), n_rows):
             block = slice(start, start + n_rows)

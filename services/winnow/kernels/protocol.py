@@ -15,7 +15,7 @@ class Nearest(Protocol):
     """Rows that a backend holds, each with the distance to its nearest center so far."""
 
     @property
-    def squared_N(self) -> Rows:
+    def squared(self) -> Rows:
         """Squared distance of each row to the nearest center; `inf` before the first."""
         ...
 

@@ -1,1 +1,1 @@
-"""strategies."""
+"""Query strategies: which frames, in which order, and why."""

@@ -1,0 +1,186 @@
+"""What strategies take and give. A new strategy is a new file and a line in the registry."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.domain.errors import BadInput, PoolExhausted
+
+FrameIds = npt.NDArray[np.str_]
+Floats = npt.NDArray[np.float64]
+Rows = npt.NDArray[np.float32]
+Positions = npt.NDArray[np.intp]
+Input = Literal["scores", "embeddings"]
+Inclusion = Literal["certain", "uniform"]
+
+EMBEDDING_MAX = 1e15
+"""Squares of larger numbers come near the end of float32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Frames that may be chosen; position *i* of every array is the same frame.
+
+    Scores are finite float64, larger = label sooner. Embeddings are finite float32; `centers_LD`
+    are those of frames with labels. Nothing here is ever written to, and the order of the frames
+    changes no choice.
+    """
+
+    frame_ids: FrameIds
+    scores_N: Floats | None = None
+    embeddings_ND: Rows | None = None
+    centers_LD: Rows | None = None
+    clusters_N: FrameIds | None = None
+    price_micros_N: npt.NDArray[np.int64] | None = None
+    tell_score: Callable[[float], str] = "score {:.3f}".format
+    """Gives a score in words, for reasons."""
+
+    def __len__(self) -> int:
+        """Give N."""
+        return len(self.frame_ids)
+
+
+@dataclass(frozen=True, slots=True)
+class Pick:
+    """One step of a choice."""
+
+    pos: int
+    """Position in the candidates."""
+    utility: float | None
+    """What the strategy maximised at this step; none where nothing was compared."""
+    reason: str
+    draw_probability: float | None = None
+    """Of this draw among the frames still open; none where nothing was drawn."""
+
+
+class Constraint(Protocol):
+    """Something a batch must satisfy; asked inside the greedy loop, never after it.
+
+    It may only ever forbid more: a frame closed once stays closed for the rest of this batch, so
+    that a greedy choice never has to go back. One object serves one batch.
+    """
+
+    name: str
+
+    def closes(self, taken: int | None) -> Positions:
+        """Give positions that are forbidden once `taken` is in (none: before the first)."""
+        ...
+
+    def reason(self, pos: int) -> str:
+        """Say why a closed position is closed."""
+        ...
+
+
+class Strategy(Protocol):
+    """A rule that chooses."""
+
+    @property
+    def name(self) -> str:
+        """Give its name in a policy."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[Input]:
+        """Give which inputs it cannot do without."""
+        ...
+
+    @property
+    def inclusion(self) -> Inclusion:
+        """Tell how a frame comes into the batch.
+
+        `certain`: the same inputs always give these frames. `uniform`: drawn, all equally likely.
+        """
+        ...
+
+    def choose(
+        self,
+        candidates: Candidates,
+        n: int,
+        *,
+        seed: int,
+        constraints: Sequence[Constraint] = (),
+    ) -> list[Pick]:
+        """Choose n distinct frames, in order; fewer only if constraints close all others.
+
+        Raises
+        ------
+        PoolExhausted
+            n is larger than the number of candidates.
+        BadInput
+            A needed input is absent, of the wrong shape or not finite.
+        """
+        ...
+
+
+def check(candidates: Candidates, n: int, needs: frozenset[Input]) -> None:
+    """Refuse what no strategy can work with; see `Strategy.choose`."""
+    n_frames = len(candidates)
+    if n < 0:
+        msg = f"batch: expected a size of at least 0, found {n}"
+        raise BadInput(msg)
+    if n > n_frames:
+        msg = f"batch: expected at most the pool's {n_frames} frames, found {n}"
+        raise PoolExhausted(msg)
+    if len(np.unique(candidates.frame_ids)) != n_frames:
+        msg = f"frame_ids: expected {n_frames} distinct ones, found a repeated one"
+        raise BadInput(msg)
+    if "scores" in needs:
+        _check_finite("scores_N", scores_of(candidates)[:, None], candidates.frame_ids)
+    if "embeddings" in needs:
+        _check_finite("embeddings_ND", embeddings_of(candidates), candidates.frame_ids)
+        _check_finite("centers_LD", centers_of(candidates), None)
+
+
+def scores_of(candidates: Candidates) -> Floats:
+    """Give the scores, or refuse: there are none, or of another shape."""
+    scores_N = candidates.scores_N
+    if scores_N is None or scores_N.shape != (len(candidates),):
+        found = "none" if scores_N is None else scores_N.shape
+        msg = f"scores_N: expected shape ({len(candidates)},), found {found}"
+        raise BadInput(msg)
+    return scores_N
+
+
+def embeddings_of(candidates: Candidates) -> Rows:
+    """Give the embeddings, or refuse: there are none, or of another shape."""
+    rows_ND = candidates.embeddings_ND
+    if rows_ND is None or rows_ND.ndim != 2 or len(rows_ND) != len(candidates):
+        found = "none" if rows_ND is None else rows_ND.shape
+        msg = f"embeddings_ND: expected shape ({len(candidates)}, D), found {found}"
+        raise BadInput(msg)
+    return rows_ND
+
+
+def centers_of(candidates: Candidates) -> Rows:
+    """Give the embeddings of labeled frames, maybe none, or refuse those of another width."""
+    dimension = embeddings_of(candidates).shape[1]
+    centers_LD = candidates.centers_LD
+    if centers_LD is None or not len(centers_LD):
+        return np.empty((0, dimension), dtype=np.float32)
+    if centers_LD.ndim != 2 or centers_LD.shape[1] != dimension:
+        msg = f"centers_LD: expected shape (L, {dimension}), found {centers_LD.shape}"
+        raise BadInput(msg)
+    return centers_LD
+
+
+def _check_finite(what: str, values: Floats | Rows, frame_ids: FrameIds | None) -> None:
+    wrong = ~(np.abs(values).max(axis=1, initial=0.0) <= EMBEDDING_MAX)
+    if wrong.any():
+        row = int(np.argmax(wrong))
+        where = f" (frame {frame_ids[row]})" if frame_ids is not None else ""
+        msg = (
+            f"{what}: expected finite numbers up to {EMBEDDING_MAX:g}, row {row}{where} has others"
+        )
+        raise BadInput(msg)
+
+
+def tie_ranks(frame_ids: FrameIds) -> npt.NDArray[np.int64]:
+    """Give each frame's place among all ids in order: what decides ties."""
+    ranks = np.empty(len(frame_ids), dtype=np.int64)
+    ranks[np.argsort(frame_ids)] = np.arange(len(frame_ids))
+    return ranks

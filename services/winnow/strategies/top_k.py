@@ -1,0 +1,57 @@
+"""The highest scores."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from winnow.strategies.feasible import Feasible
+from winnow.strategies.protocol import (
+    Candidates,
+    Constraint,
+    Floats,
+    FrameIds,
+    Inclusion,
+    Input,
+    Pick,
+    Positions,
+    check,
+    scores_of,
+)
+
+
+def by_score(scores_N: Floats, frame_ids: FrameIds) -> Positions:
+    """Give positions by falling score, equal ones by the smaller frame id."""
+    order: Positions = np.lexsort((frame_ids, -scores_N))
+    return order
+
+
+@dataclass(frozen=True, slots=True)
+class TopK:
+    """Takes the frames with the highest acquisition scores.
+
+    Blind to likeness: a batch may hold many frames of one scene. Costs N log N.
+    """
+
+    name: ClassVar[str] = "top_k"
+    needs: ClassVar[frozenset[Input]] = frozenset({"scores"})
+    inclusion: ClassVar[Inclusion] = "certain"
+
+    def choose(
+        self, candidates: Candidates, n: int, *, seed: int, constraints: Sequence[Constraint] = ()
+    ) -> list[Pick]:
+        """See `Strategy.choose`; the utility is the score."""
+        check(candidates, n, self.needs)
+        scores_N = scores_of(candidates)
+        feasible, picks = Feasible(len(candidates), constraints), list[Pick]()
+        for pos in map(int, by_score(scores_N, candidates.frame_ids)):
+            if len(picks) == n:
+                break
+            if feasible.open_N[pos]:
+                score = float(scores_N[pos])
+                picks.append(Pick(pos, score, candidates.tell_score(score)))
+                feasible.take(pos)
+        return picks
