@@ -216,7 +216,15 @@ class Batch(Manifest):
     pre_label_model: str
     holdouts: tuple[BlobRef, ...]
     budget_ids: tuple[tuple[str, str], ...]
+    affordable_micros: int = 0
+    """What the batch could have cost at most: the fifth thing that the choice depends on."""
+    held: tuple[str, ...] = ()
+    """Eligible frames of the snapshot that another round took meanwhile; the sixth. Sorted."""
+    candidate_record: BlobRef | None = None
+    """Evidence: the candidate score record of this choice."""
     amendments: tuple[Amendment, ...] = ()
+    proposal: BlobRef | None = None
+    """The Batch as it was proposed, if `amendments` changed it; `table` is what counts."""
 
 
 class Dataset(Manifest):
@@ -289,10 +297,16 @@ def write_table(blobs: Blobs, table: pa.Table, schema: pa.Schema, *, prefix: str
     SchemaMismatch
         Columns differ from the schema.
     """
-    _check(table.schema, schema, where=f"table for {prefix}")
+    data = table_bytes(table, schema, where=f"table for {prefix}")
+    return blobs.put(data, prefix=prefix, media_type=PARQUET)
+
+
+def table_bytes(table: pa.Table, schema: pa.Schema, *, where: str = "table") -> bytes:
+    """Give the bytes that `write_table` stores."""
+    _check(table.schema, schema, where=where)
     sink = io.BytesIO()
     pq.write_table(table.select(schema.names), sink, compression="zstd", store_schema=False)
-    return blobs.put(sink.getvalue(), prefix=prefix, media_type=PARQUET)
+    return sink.getvalue()
 
 
 def read_table(

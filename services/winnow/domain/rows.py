@@ -153,6 +153,8 @@ class BatchRow:
     price_micros: int
     decided_by: str = ""
     due_at: datetime | None = None
+    evidence: BlobRef | None = None
+    """The annotation batch artifact, once approved."""
 
     @property
     def group(self) -> str:
