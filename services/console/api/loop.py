@@ -1,0 +1,132 @@
+"""Routes of the loop: rounds, batches, labels and what went wrong with them."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter, Request
+
+from console.api import bodies, views
+from console.api.desk import Desk
+from console.handlers import Call, Document
+from winnow.domain.errors import NotFound
+from winnow.domain.ids import FrameId
+from winnow.domain.tables import BATCHES, GATEWAY_EXCEPTIONS, ROUNDS, BatchRow
+from winnow.policy.model import parse_policy
+
+
+def loop_routes(desk: Desk) -> APIRouter:
+    """Give the routes under `/v1/rounds`, `/v1/batches`, `/v1/labels` and `/v1/exceptions`."""
+    router = APIRouter(prefix="/v1", tags=["loop"])
+    _rounds(router, desk)
+    _batches(router, desk)
+    _labels(router, desk)
+    _exceptions(router, desk)
+    return router
+
+
+def _rounds(router: APIRouter, desk: Desk) -> None:
+    @router.post("/rounds", status_code=202)
+    def open_round(request: Request, body: bodies.OpenRoundBody) -> Document:
+        """Check a policy whole, store it, and ask for a round with it."""
+        call = desk.call(request, "round.open", {"where": body.where})
+        return desk.open_round(call, lambda: parse_policy(body.policy, where=body.where))
+
+    @router.get("/rounds")
+    def list_rounds(request: Request) -> list[Document]:
+        """All rounds in order."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            rows = sorted(view.records.find(ROUNDS), key=lambda row: row.number)
+            return [views.round_summary(row) for row in rows]
+
+    @router.get("/rounds/{number}")
+    def show_round(request: Request, number: int) -> Document:
+        """One round: stages, batch, counts, money, and for whom it waits."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            return views.round_document(view, views.round_row(view.records, number))
+
+
+def _batches(router: APIRouter, desk: Desk) -> None:
+    def decide(call: Call, batch_id: str) -> Document:
+        with desk.ledger.snapshot() as view:
+            _batch(view.records.get(BATCHES, batch_id), batch_id)
+        return desk.command(call, service="selection")
+
+    @router.get("/batches/{batch_id}")
+    def show_batch(request: Request, batch_id: str) -> Document:
+        """One batch."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            return views.batch_document(_batch(view.records.get(BATCHES, batch_id), batch_id))
+
+    @router.post("/batches/{batch_id}/approve", status_code=202)
+    def approve(request: Request, batch_id: str, body: bodies.DecideBody) -> Document:
+        """Let a proposed batch go; its annotation money is reserved then."""
+        arguments = {"batch_id": batch_id, "reason": body.reason}
+        return decide(desk.call(request, "batch.approve", arguments, group=batch_id), batch_id)
+
+    @router.post("/batches/{batch_id}/reject", status_code=202)
+    def reject(request: Request, batch_id: str, body: bodies.DecideBody) -> Document:
+        """Refuse a proposed batch; nothing is reserved."""
+        arguments = {"batch_id": batch_id, "reason": body.reason}
+        return decide(desk.call(request, "batch.reject", arguments, group=batch_id), batch_id)
+
+    @router.post("/batches/{batch_id}/amend", status_code=202)
+    def amend(request: Request, batch_id: str, body: bodies.AmendBody) -> Document:
+        """Change a proposed batch by a recorded overlay, then let it go."""
+        arguments = {"batch_id": batch_id, **body.model_dump(mode="json")}
+        return decide(desk.call(request, "batch.amend", arguments, group=batch_id), batch_id)
+
+
+def _labels(router: APIRouter, desk: Desk) -> None:
+    @router.post("/labels/promote", status_code=202)
+    def promote(request: Request, body: bodies.PromoteBody) -> Document:
+        """Ask QA to promote a round's accepted labels, as the data steward."""
+        arguments = body.model_dump(mode="json")
+        call = desk.call(request, "label.promote", arguments, group=body.round_id)
+        return desk.command(call, service="qa")
+
+    @router.get("/labels/counts")
+    def counts(request: Request, round_id: str | None = None) -> Document:
+        """Latest label revisions by state."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            return views.label_counts(view, round_id)
+
+    @router.get("/labels/{frame_id}")
+    def history(request: Request, frame_id: str, label_task: str = "classification") -> Document:
+        """Every revision of a frame's label, step by step."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            return views.label_history(view, FrameId(frame_id), label_task)
+
+
+def _exceptions(router: APIRouter, desk: Desk) -> None:
+    @router.get("/exceptions")
+    def list_exceptions(request: Request, state: str | None = "open") -> list[Document]:
+        """List what a person must decide."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            return [asdict(row) for row in view.records.find(GATEWAY_EXCEPTIONS, state=state)]
+
+    @router.post("/exceptions/{key}/resolve", status_code=202)
+    def resolve(request: Request, key: str, body: bodies.ResolveBody) -> Document:
+        """Say how an exception was settled."""
+        with desk.ledger.snapshot() as view:
+            row = view.records.get(GATEWAY_EXCEPTIONS, key)
+        if row is None:
+            desk.reader(request)
+            msg = f"exception {key}: expected an open one, found none"
+            raise NotFound(msg)
+        arguments = {"key": key, "resolution": body.resolution}
+        call = desk.call(request, "exception.resolve", arguments, group=row.round_id)
+        return desk.command(call, service=row.service)
+
+
+def _batch(row: BatchRow | None, batch_id: str) -> BatchRow:
+    if row is None:
+        msg = f"batch {batch_id}: expected a proposed or decided batch, found none"
+        raise NotFound(msg)
+    return row
