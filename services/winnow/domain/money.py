@@ -66,6 +66,12 @@ class OutcomeKind(StrEnum):
     UNIT_MISMATCH = "unit_mismatch"
     NOT_OWNER = "not_owner"
     OVERRUN_FORBIDDEN = "overrun_forbidden"
+    NOT_COMMITTED = "not_committed"
+    """An overrun of a reservation that is still open."""
+    TRANSFER_UNKNOWN = "transfer_unknown"
+    """A correction of something that never spent in this period."""
+    EXCEEDS_SPENT = "exceeds_spent"
+    """A correction of more than is left of what the corrected transfer spent."""
     LINKED_FAILED = "linked_failed"
     """Another request of the same all-or-nothing group was refused."""
 

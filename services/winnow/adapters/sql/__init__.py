@@ -1,0 +1,1 @@
+"""The ledger port once, in SQLAlchemy Core, for SQLite and PostgreSQL alike."""
