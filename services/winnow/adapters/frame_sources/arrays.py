@@ -1,0 +1,160 @@
+"""Images as arrays in an `.npz`, as many data sets ship."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.domain.errors import BadInput
+from winnow.ports.frame_source import SourceFrame
+
+PAIRS = (("x_train", "y_train"), ("x", "y"), ("images", "labels"), ("X", "y"), ("data", "target"))
+"""Names of images and labels that are looked for, in this order."""
+
+
+class ArraySource:
+    """Images [N, H, W], [N, H, W, 1], [N, H, W, 3] or channels-first; labels are optional.
+
+    uint8 is taken as it is. Other numbers are scaled so that the largest of the whole array is
+    white (255): that fits 0–1, 0–16 and 0–255. Frames are stored as PNG.
+
+    Raises
+    ------
+    BadInput
+        No `.npz`, no array of images in it, or labels of another length.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._images_name, self._labels_name, self._others = _names(path)
+
+    @property
+    def name(self) -> str:
+        """Folder and file: many data sets are called `images.npz`."""
+        return f"{self._path.resolve().parent.name}-{self._path.stem}"
+
+    @property
+    def n_frames(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Array `class_names` of the file, else the labels as text, sorted."""
+        if self._labels is None:
+            return ()
+        given = _load(self._path, "class_names") if "class_names" in self._others else None
+        if given is not None:
+            return tuple(str(name) for name in given.tolist())
+        return tuple(str(label) for label in sorted(set(self._labels.tolist())))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Which arrays were read."""
+        labels = f"labels from {self._labels_name!r}" if self._labels_name else "no labels"
+        left = [name for name in self._others if name != "class_names"]
+        rest = (f"arrays left out: {', '.join(left)}",) if left else ()
+        return (f"images from {self._images_name!r}, {labels}", *rest)
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Give the images in the order of the array, as PNG."""
+        from PIL import Image
+
+        for pos in range(self.n_frames):
+            sink = io.BytesIO()
+            Image.fromarray(self._pixels(pos)).save(sink, format="PNG")
+            yield SourceFrame(
+                data=sink.getvalue(),
+                name=f"{self._images_name}/{pos:08d}",
+                media_type="image/png",
+                label=self._label(pos),
+            )
+
+    def _pixels(self, pos: int) -> npt.NDArray[np.uint8]:
+        image = self._images[pos]
+        if image.dtype == np.uint8:
+            return np.ascontiguousarray(image)
+        grey = image.astype(np.float64) * (255.0 / self._white)
+        return np.asarray(np.rint(grey), dtype=np.uint8)
+
+    def _label(self, pos: int) -> str | None:
+        if self._labels is None:
+            return None
+        label = self._labels[pos]
+        by_number = "class_names" in self._others and np.issubdtype(self._labels.dtype, np.integer)
+        return self.class_names[int(label)] if by_number else str(label)
+
+    @cached_property
+    def _white(self) -> float:
+        return float(self._images.max()) or 1.0
+
+    @cached_property
+    def _images(self) -> npt.NDArray[np.generic]:
+        where = f"{self._path}: array {self._images_name!r}"
+        images = _load(self._path, self._images_name)
+        if images.ndim == 4 and images.shape[-1] not in {1, 3} and images.shape[1] in {1, 3}:
+            images = np.moveaxis(images, 1, -1)
+        if images.ndim == 4 and images.shape[-1] == 1:
+            images = images[..., 0]
+        if (
+            images.ndim not in {3, 4}
+            or not len(images)
+            or (images.ndim == 4 and images.shape[-1] != 3)
+        ):
+            msg = f"{where}: expected images [N, H, W] or [N, H, W, 3], found shape {images.shape}"
+            raise BadInput(msg)
+        if not np.issubdtype(images.dtype, np.number) and images.dtype != np.bool_:
+            msg = f"{where}: expected numbers, found {images.dtype}"
+            raise BadInput(msg)
+        if images.dtype != np.uint8 and not (np.isfinite(images).all() and images.min() >= 0):
+            msg = f"{where}: expected finite numbers of at least 0"
+            raise BadInput(msg)
+        return images
+
+    @cached_property
+    def _labels(self) -> npt.NDArray[np.generic] | None:
+        if self._labels_name is None:
+            return None
+        labels = _load(self._path, self._labels_name)
+        labels = labels.reshape(-1) if labels.ndim == 2 and labels.shape[1] == 1 else labels
+        if labels.shape != (self.n_frames,):
+            msg = (
+                f"{self._path}: array {self._labels_name!r}: expected one label for each of "
+                f"{self.n_frames} images, found shape {labels.shape}"
+            )
+            raise BadInput(msg)
+        return labels
+
+
+def _names(path: Path) -> tuple[str, str | None, tuple[str, ...]]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            names = tuple(archive.files) if isinstance(archive, np.lib.npyio.NpzFile) else ()
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        msg = f"{path}: expected an .npz archive of arrays, found: {error}"
+        raise BadInput(msg) from error
+    for images, labels in PAIRS:
+        if images in names:
+            found = labels if labels in names else None
+            return images, found, tuple(name for name in names if name not in {images, labels})
+    expected = ", ".join(f"{images}/{labels}" for images, labels in PAIRS)
+    msg = (
+        f"{path}: expected arrays {expected} (labels optional), found {', '.join(names) or 'none'}"
+    )
+    raise BadInput(msg)
+
+
+def _load(path: Path, name: str) -> npt.NDArray[np.generic]:
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            array: npt.NDArray[np.generic] = archive[name]
+            return array
+    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        msg = f"{path}: array {name!r}: expected plain numbers or text, found: {error}"
+        raise BadInput(msg) from error

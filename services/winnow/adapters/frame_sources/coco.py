@@ -1,0 +1,158 @@
+"""A COCO file with its images, as files or inside zip archives."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from functools import cached_property
+from pathlib import Path
+
+from winnow.adapters.frame_sources.coco_file import CocoFile, CocoImage, read_coco
+from winnow.adapters.frame_sources.media import (
+    check_frame_bytes,
+    media_type_of,
+    read_frame_file,
+)
+from winnow.domain.errors import BadInput
+from winnow.ports.frame_source import SourceFrame
+
+NOTHING = "nothing"
+"""Class of an image without boxes."""
+MISSING_SHOWN = 10
+
+
+class CocoSource:
+    """Images of a COCO file, in its order; an image's class is that of its largest box.
+
+    Fields of an image beyond the standard: `archive` (zip file, relative to the COCO file),
+    `session`, `site`, `sensor`, `captured_at`, `privacy_blocked`, `calibrated`; the rest are tags.
+
+    Raises
+    ------
+    BadInput
+        No COCO file, no images, or images that are not there: all of them are counted.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.resolve()
+        self._file: CocoFile = read_coco(path)
+        self._where = [self._locate(image) for image in self._file.images]
+        self._refuse_missing()
+
+    @property
+    def name(self) -> str:
+        """Folder and file; only the folder for an `annotations.json`."""
+        folder = self._path.parent.name
+        return folder if self._path.stem == "annotations" else f"{folder}-{self._path.stem}"
+
+    @property
+    def n_frames(self) -> int:
+        """Number of images."""
+        return len(self._file.images)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Categories in the order of their ids, and `nothing` if an image has no box."""
+        if not self._file.has_annotations:
+            return ()
+        empty = any(image.label is None for image in self._file.images)
+        return (*self._file.categories, *((NOTHING,) if empty else ()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """How boxes became classes."""
+        if not self._file.has_annotations:
+            return ("no annotations: no known labels",)
+        n_empty = sum(image.label is None for image in self._file.images)
+        notes = [f"a frame's class is that of its largest box; {n_empty} without boxes: {NOTHING}"]
+        if self._file.n_without_area:
+            notes.append(f"{self._file.n_without_area} box(es) without area left out")
+        return tuple(notes)
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Give the images in the order of the file."""
+        archives: dict[str, zipfile.ZipFile] = {}
+        try:
+            for image, path in zip(self._file.images, self._where, strict=True):
+                yield self._frame(image, self._read(image, path, archives))
+        finally:
+            for archive in archives.values():
+                archive.close()
+
+    def _frame(self, image: CocoImage, data: bytes) -> SourceFrame:
+        label = (image.label or NOTHING) if self._file.has_annotations else None
+        return SourceFrame(
+            data=data,
+            name=f"{image.archive}/{image.file_name}" if image.archive else image.file_name,
+            media_type=media_type_of(image.file_name),
+            label=label,
+            session=image.text("session"),
+            captured_at=_time(image.text("captured_at") or image.text("date_captured")),
+            site=image.text("site") or image.text("town"),
+            sensor=image.text("sensor") or "camera",
+            privacy_blocked=image.flag("privacy_blocked", default=False),
+            calibrated=image.flag("calibrated", default=True),
+            tags=image.tags(),
+        )
+
+    def _locate(self, image: CocoImage) -> Path | None:
+        folder = self._path.parent
+        if image.archive:
+            names = self._archive_names.get(image.archive, frozenset())
+            return folder / image.archive if image.file_name in names else None
+        split = self._path.stem.removeprefix("instances_")
+        roots = (folder, folder / "images", folder.parent, folder.parent / "images")
+        tries = [*roots, *(root / split for root in roots)]
+        return next((p for root in tries if (p := root / image.file_name).is_file()), None)
+
+    @cached_property
+    def _archive_names(self) -> dict[str, frozenset[str]]:
+        names: dict[str, frozenset[str]] = {}
+        for archive in sorted({image.archive for image in self._file.images if image.archive}):
+            path = self._path.parent / archive
+            try:
+                with zipfile.ZipFile(path) as opened:
+                    names[archive] = frozenset(opened.namelist())
+            except (OSError, zipfile.BadZipFile) as error:
+                msg = f"{path}: expected the zip archive named in {self._path.name}: {error}"
+                raise BadInput(msg) from error
+        return names
+
+    def _refuse_missing(self) -> None:
+        images = zip(self._file.images, self._where, strict=True)
+        missing = [image.file_name for image, path in images if path is None]
+        if not missing:
+            return
+        shown = "".join(f"\n  {name}" for name in missing[:MISSING_SHOWN])
+        more = (
+            f"\n  … and {len(missing) - MISSING_SHOWN} more" if len(missing) > MISSING_SHOWN else ""
+        )
+        msg = (
+            f"{self._path}: {len(missing)} of {self.n_frames} images are missing "
+            f"(looked beside the file and in `images`):{shown}{more}"
+        )
+        raise BadInput(msg)
+
+    def _read(
+        self, image: CocoImage, path: Path | None, archives: dict[str, zipfile.ZipFile]
+    ) -> bytes:
+        if path is None or not image.archive:
+            return read_frame_file(path or self._path.parent / image.file_name)
+        if image.archive not in archives:
+            archives[image.archive] = zipfile.ZipFile(path)
+        where = f"{path}: {image.file_name}"
+        check_frame_bytes(archives[image.archive].getinfo(image.file_name).file_size, where=where)
+        try:
+            return archives[image.archive].read(image.file_name)
+        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+            msg = f"{where}: expected a readable member of the archive, found: {error}"
+            raise BadInput(msg) from error
+
+
+def _time(text: str) -> datetime | None:
+    try:
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

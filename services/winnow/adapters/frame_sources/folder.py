@@ -1,0 +1,96 @@
+"""A folder of images. Sub-folders are classes if every image lies in one of several."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+
+from winnow.adapters.frame_sources.media import IMAGE_TYPES, media_type_of, read_frame_file
+from winnow.domain.errors import BadInput
+from winnow.ports.frame_source import SourceFrame
+
+SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
+
+
+class FolderSource:
+    """Images below a folder, by path.
+
+    `cat/1.png, dog/2.png` are of classes cat and dog; `train/cat/1.png, test/dog/2.png` too.
+    Folders below the class are sessions. Without classes, the folders themselves are sessions.
+
+    Raises
+    ------
+    BadInput
+        No image lies below the folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self._root = root.resolve()
+        files = sorted(path for path in self._root.rglob("*") if _visible(path, self._root))
+        self._images = [path for path in files if path.suffix.lower() in IMAGE_TYPES]
+        self._n_others = len(files) - len(self._images)
+        if not self._images:
+            known = " ".join(sorted(IMAGE_TYPES))
+            msg = f"{root}: expected images ({known}), found {self._n_others} other file(s)"
+            raise BadInput(msg)
+
+    @property
+    def name(self) -> str:
+        """Name of the folder."""
+        return self._root.name
+
+    @property
+    def n_frames(self) -> int:
+        """Number of images."""
+        return len(self._images)
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """Names of the class sub-folders, sorted; empty if there are none."""
+        depth = self._class_depth
+        return () if depth is None else tuple(sorted({p[depth] for p in self._folders}))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What was taken as what."""
+        labels = (
+            f"{len(self.class_names)} class sub-folders are known labels"
+            if self.class_names
+            else "no class sub-folders: no known labels"
+        )
+        others = (f"{self._n_others} other file(s) left out",) if self._n_others else ()
+        return (labels, *others)
+
+    def frames(self) -> Iterator[SourceFrame]:
+        """Give the images by path."""
+        depth = self._class_depth
+        for path, folders in zip(self._images, self._folders, strict=True):
+            below = 0 if depth is None else depth + 1
+            yield SourceFrame(
+                data=read_frame_file(path),
+                name=path.relative_to(self._root).as_posix(),
+                media_type=media_type_of(path.name),
+                label=None if depth is None else folders[depth],
+                session="/".join(folders[below:]),
+                tags={"split": folders[0]} if depth else {},
+            )
+
+    @cached_property
+    def _folders(self) -> list[tuple[str, ...]]:
+        return [path.relative_to(self._root).parts[:-1] for path in self._images]
+
+    @cached_property
+    def _class_depth(self) -> int | None:
+        tops = {folders[:1] for folders in self._folders}
+        if () in tops:
+            return None
+        if {top[0].lower() for top in tops} <= SPLITS:
+            seconds = {folders[1:2] for folders in self._folders}
+            return 1 if () not in seconds and len(seconds) > 1 else None
+        return 0 if len(tops) > 1 else None
+
+
+def _visible(path: Path, root: Path) -> bool:
+    hidden = any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
+    return path.is_file() and not hidden
