@@ -85,7 +85,8 @@ def _colours(frame: Frame) -> Vector:
     ]
     spread = pixels.reshape(-1, 3).std(axis=0)
     # One grey level keeps the block of a black frame from being zero.
-    return np.concatenate([*means, spread]) + np.float32(1)
+    colours: Vector = np.concatenate([*means, spread]) + np.float32(1)
+    return colours
 
 
 def _unit(block: Vector) -> Vector:
