@@ -26,12 +26,16 @@ class World:
     bus: Bus
     other: Bus
     kill: Callable[[Consumer], None]
+    pass_time: Callable[[], None]
+    """Let members hear of each other without waiting, where the adapter's clock can be turned."""
     topic: str
+    group: str = "g"
+    settled: Callable[[Consumer, Consumer], bool] = lambda one, two: True
 
 
 def _memory(tmp_path: Path) -> World:
     bus = MemoryBus()
-    return World(bus, bus, bus.vanish, "winnow.test.v1")  # type: ignore[arg-type]
+    return World(bus, bus, bus.vanish, lambda: None, "winnow.test.v1")  # type: ignore[arg-type]
 
 
 def _sqlite(tmp_path: Path) -> World:
@@ -40,23 +44,42 @@ def _sqlite(tmp_path: Path) -> World:
     def now() -> float:
         return time.time() + late
 
-    def kill(consumer: Consumer) -> None:
+    def advance(seconds: float) -> None:
         nonlocal late
-        late += 60.0
+        late += seconds
 
     path = tmp_path / "bus.db"
-    return World(SqliteBus(path, now=now), SqliteBus(path, now=now), kill, "winnow.test.v1")
+    return World(
+        SqliteBus(path, now=now),
+        SqliteBus(path, now=now),
+        lambda consumer: advance(60.0),
+        lambda: advance(2.0),
+        "winnow.test.v1",
+    )
 
 
 def _kafka(tmp_path: Path) -> World:
     from winnow.adapters.kafka_bus import KafkaBus
+    from winnow.adapters.kafka_settings import KafkaSettings
 
     where = os.environ.get("WINNOW_TEST_KAFKA", "")
     if not where:
         pytest.skip("WINNOW_TEST_KAFKA names no broker")
-    buses = [KafkaBus(where, session_timeout_seconds=6.0, instance=name) for name in "ab"]
-    topic = f"winnow.test.{uuid.uuid4().hex[:8]}"
-    return World(buses[0], buses[1], lambda consumer: None, topic)
+    run = uuid.uuid4().hex[:8]
+    one, two = (
+        KafkaBus(KafkaSettings(where, instance=f"{run}-{name}"), session_timeout_seconds=6.0)
+        for name in ("one", "two")
+    )
+    return World(one, two, _silence, lambda: None, f"winnow.test.{run}", run, _both_assigned)
+
+
+def _both_assigned(*consumers: Consumer) -> bool:
+    return all(one._consumer.assignment() for one in consumers)  # type: ignore[attr-defined]
+
+
+def _silence(consumer: Consumer) -> None:
+    """Cut a member's connections without a goodbye: to the broker this is a killed process."""
+    consumer._consumer._client.close()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("kafka", marks=pytest.mark.kafka)])
@@ -90,7 +113,7 @@ def _values(deliveries: Sequence[Delivery]) -> list[bytes]:
 def test_a_message_comes_back_whole(world: World) -> None:
     message = _message(world, "k", bytes(range(256)), ce_id=b"1", raw=b"\xff\x00")
     world.bus.publish([message])
-    [delivery] = _drain(world.bus.subscribe("g", [world.topic]), 1)
+    [delivery] = _drain(world.bus.subscribe(world.group, [world.topic]), 1)
     assert delivery.message == message
 
 
@@ -98,7 +121,7 @@ def test_order_is_kept_within_a_key(world: World) -> None:
     sent = [_message(world, f"key{pos % 5}", f"{pos:03}".encode()) for pos in range(100)]
     world.bus.publish(sent[:50])
     world.bus.publish(sent[50:])
-    found = _drain(world.bus.subscribe("g", [world.topic]), 100)
+    found = _drain(world.bus.subscribe(world.group, [world.topic]), 100)
     for key in {message.key for message in sent}:
         values = [d.message.value for d in found if d.message.key == key]
         assert values == sorted(values)
@@ -106,31 +129,31 @@ def test_order_is_kept_within_a_key(world: World) -> None:
 
 def test_a_late_group_starts_at_the_earliest(world: World) -> None:
     world.bus.publish([_message(world, "a"), _message(world, "b")])
-    _drain(world.bus.subscribe("first", [world.topic]), 2)
-    _drain(world.other.subscribe("second", [world.topic]), 2)
+    _drain(world.bus.subscribe(world.group, [world.topic]), 2)
+    _drain(world.other.subscribe(f"{world.group}-late", [world.topic]), 2)
 
 
 def test_what_was_acknowledged_does_not_come_again(world: World) -> None:
     world.bus.publish([_message(world, "k", b"1"), _message(world, "k", b"2")])
-    consumer = world.bus.subscribe("g", [world.topic])
+    consumer = world.bus.subscribe(world.group, [world.topic])
     first, _ = _drain(consumer, 2)
     consumer.ack(first)
     consumer.close()
-    assert _values(_drain(world.other.subscribe("g", [world.topic]), 1)) == [b"2"]
+    assert _values(_drain(world.other.subscribe(world.group, [world.topic]), 1)) == [b"2"]
 
 
 def test_rewind_brings_a_delivery_and_what_followed_it_again(world: World) -> None:
     world.bus.publish([_message(world, "k", str(pos).encode()) for pos in range(4)])
-    consumer = world.bus.subscribe("g", [world.topic])
+    consumer = world.bus.subscribe(world.group, [world.topic])
     found = _drain(consumer, 4)
     consumer.rewind(found[1])
     assert [d.message.value for d in _drain(consumer, 3)] == [b"1", b"2", b"3"]
 
 
 def test_members_of_a_group_share_the_work_and_a_leaver_hands_over(world: World) -> None:
-    one = world.bus.subscribe("g", [world.topic])
-    two = world.other.subscribe("g", [world.topic])
-    _settle(one, two)
+    one = world.bus.subscribe(world.group, [world.topic])
+    two = world.other.subscribe(world.group, [world.topic])
+    _settle(world, one, two)
     world.bus.publish([_message(world, f"k{pos}", b"early") for pos in range(40)])
     mine, theirs = _drain_both(one, two, 40)
     assert mine
@@ -140,17 +163,17 @@ def test_members_of_a_group_share_the_work_and_a_leaver_hands_over(world: World)
 
 
 def test_a_killed_member_is_taken_over(world: World) -> None:
-    one = world.bus.subscribe("g", [world.topic])
+    one = world.bus.subscribe(world.group, [world.topic])
     world.bus.publish([_message(world, f"k{pos}") for pos in range(20)])
     _drain(one, 20)
-    two = world.other.subscribe("g", [world.topic])
+    two = world.other.subscribe(world.group, [world.topic])
     world.kill(one)
     _drain(two, 20)
 
 
 def test_lag_counts_what_is_not_acknowledged(world: World) -> None:
     world.bus.publish([_message(world, "k", b"1"), _message(world, "k", b"2")])
-    consumer = world.bus.subscribe("g", [world.topic])
+    consumer = world.bus.subscribe(world.group, [world.topic])
     first, second = _drain(consumer, 2)
     assert consumer.lag() == {world.topic: 2}
     consumer.ack(first)
@@ -163,28 +186,31 @@ def test_reading_a_topic_disturbs_no_group(world: World) -> None:
     world.bus.publish([_message(world, f"k{pos}") for pos in range(5)])
     assert len(world.other.read(world.topic)) == 5
     assert len(world.other.read(world.topic, limit=2)) == 2
-    _drain(world.bus.subscribe("g", [world.topic]), 5)
+    _drain(world.bus.subscribe(world.group, [world.topic]), 5)
 
 
 def test_ensuring_topics_twice_is_harmless(world: World) -> None:
     world.bus.publish([_message(world, "k")])
     world.other.ensure_topics([world.topic])
-    _drain(world.bus.subscribe("g", [world.topic]), 1)
+    _drain(world.bus.subscribe(world.group, [world.topic]), 1)
 
 
 def test_16_kib_go_through_and_17_do_not(world: World) -> None:
     world.bus.publish([_message(world, "k", b"x" * VALUE_BYTES_MAX)])
-    _drain(world.bus.subscribe("g", [world.topic]), 1)
+    _drain(world.bus.subscribe(world.group, [world.topic]), 1)
     with pytest.raises(MessageTooLarge, match="at most 16384 bytes of value, found 17408"):
         _message(world, "k", b"x" * 17 * 1024)
 
 
-def _settle(one: Consumer, two: Consumer) -> None:
-    """Let both learn of each other before work comes."""
-    deadline = time.monotonic() + 3.0
-    while time.monotonic() < deadline:
-        one.poll(0.05)
-        two.poll(0.05)
+def _settle(world: World, one: Consumer, two: Consumer) -> None:
+    """Let both learn of each other before work comes: until each has partitions."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    n_turns = 0
+    while n_turns < 3 or (time.monotonic() < deadline and not world.settled(one, two)):
+        world.pass_time()
+        one.poll(0.0)
+        two.poll(0.0)
+        n_turns += 1
 
 
 def _drain_both(one: Consumer, two: Consumer, n: int) -> tuple[list[Delivery], list[Delivery]]:

@@ -26,7 +26,7 @@ def connect_ledger(url: str) -> Ledger:
 
 
 def connect_bus(url: str) -> Bus:
-    """Open `sqlite:///path` or `kafka://host:port,host:port`."""
+    """Open `sqlite:///path` or `kafka://user:password@host:port,host:port?tls_ca=/path`."""
     parts = urlsplit(url)
     if parts.scheme == "sqlite":
         from winnow.adapters.sqlite_bus import SqliteBus
@@ -34,8 +34,9 @@ def connect_bus(url: str) -> Bus:
         return SqliteBus(_path(url))
     if parts.scheme == "kafka":
         from winnow.adapters.kafka_bus import KafkaBus
+        from winnow.adapters.kafka_settings import kafka_settings
 
-        return KafkaBus(parts.netloc)
+        return KafkaBus(kafka_settings(url))
     raise _unknown("bus", parts.scheme, "sqlite, kafka")
 
 
