@@ -33,6 +33,8 @@ class Checkpoint:
     """Mean training loss of the last epoch, nats."""
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     """Empty in a finished member; what a training needs to go on."""
+    compute_ms: int = 0
+    """So far; 0 in a finished member, so that equal members are equal bytes."""
 
 
 def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
@@ -48,6 +50,7 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         "step": checkpoint.step,
         "metric": checkpoint.metric,
         "optimizer": dict(checkpoint.optimizer),
+        "compute_ms": checkpoint.compute_ms,
     }
     sink = io.BytesIO()
     torch.save(document, sink)

@@ -1,0 +1,1 @@
+"""Dataset snapshot to N trained members."""

@@ -1,0 +1,52 @@
+"""Runs retrain (`python -m retrain`), compiles its graph, or runs one step alone.
+
+`python -m retrain compile OUT.yaml [IMAGE]`
+`python -m retrain step plan round_id=r0 dataset=JSON`, likewise `train` and `register`.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+from retrain.app import app
+from winnow.domain.errors import BadInput
+from winnow.runtime.run import main
+
+
+def compile_graph(out: Path, image: str) -> None:
+    """Write the graph as YAML for a cluster, its steps running in `image`."""
+    from kfp.compiler import Compiler
+
+    from retrain import pipeline
+
+    Compiler().compile(pipeline.retrain, str(out))
+    out.write_text(out.read_text().replace(pipeline.IMAGE, image or pipeline.IMAGE))
+
+
+def run_step(name: str, given: list[str]) -> str:
+    """Run one step with its arguments as `name=text`; give its result as text."""
+    from retrain import steps
+
+    arguments = dict(text.split("=", 1) for text in given)
+    context = steps.open_context()
+    if name == "plan":
+        return json.dumps(steps.plan(context, **arguments))
+    if name == "train":
+        return steps.train_member(context, **arguments)
+    if name == "register":
+        members = json.loads(arguments.pop("members"))
+        return steps.register(context, **arguments, members=members)
+    msg = f"step: expected plan, train or register, found {name!r}"
+    raise BadInput(msg)
+
+
+if __name__ == "__main__":
+    match sys.argv[1:]:
+        case ["compile", out, *image]:
+            compile_graph(Path(out), image[0] if image else "")
+        case ["step", name, *given]:
+            sys.stdout.write(run_step(name, given) + "\n")
+        case _:
+            main(app)

@@ -1,0 +1,323 @@
+"""The steps of a run: plan, train each member, register. Plain functions; `pipeline.py` wires them.
+
+What goes from step to step is text (JSON of the manifests here), because a pipeline engine turns
+whole numbers in lists into floats. Only `train_member` loads torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from retrain.data import (
+    calibration_mask,
+    get_array,
+    holdout_examples,
+    pack,
+    put_array,
+    training_examples,
+    unpack,
+)
+from retrain.settings import RetrainSettings
+from retrain.train import TrainConfig, train
+from winnow.adapters.connect import connect_blobs, connect_ledger
+from winnow.adapters.system_clock import SystemClock
+from winnow.calibration.evaluation import evaluate, evaluate_by_class
+from winnow.calibration.temperature import fit_temperature, negative_log_likelihood, softmax
+from winnow.contracts.artifacts import (
+    Dataset,
+    Evaluation,
+    Manifest,
+    Member,
+    Members,
+    read_manifest,
+    write_manifest,
+)
+from winnow.contracts.references import read_reference, reference_text
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BadInput
+from winnow.domain.events import RoundTrained
+from winnow.domain.ids import CommitteeVersion, RoundId, committee_version_of, derived_uuid
+from winnow.domain.rows import ModelRow
+from winnow.domain.tables import MODELS
+from winnow.policy.model import TrainingSection, parse_policy
+from winnow.ports.blobs import Blobs
+from winnow.ports.clock import Clock
+from winnow.ports.ledger import Ledger
+from winnow.runtime.stating import state_facts
+from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
+from winnow.tasks.task import NetworkConfig, task_named
+
+TASK = "classification"
+CHECKPOINT = "application/x-torch"
+PRIOR_STRENGTH = 5.0
+"""Calibration splits of early rounds hold ten labels; five labels' worth of belief in T = 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The outside of a step."""
+
+    blobs: Blobs
+    ledger: Ledger
+    clock: Clock
+    settings: RetrainSettings
+
+
+class Order(Manifest):
+    """One member to train."""
+
+    round_id: str
+    name: str
+    seed: int
+    train: BlobRef
+    holdout: BlobRef
+    class_names: tuple[str, ...]
+    training: TrainingSection
+
+
+class Trained(Manifest):
+    """One trained member, and its calibrated answers on the holdout."""
+
+    member: Member
+    config: dict[str, float | int | str]
+    holdout: BlobRef
+    probs: BlobRef
+
+
+def open_context() -> Context:
+    """Connect to what the environment names."""
+    settings = RetrainSettings()
+    return Context(
+        blobs=connect_blobs(settings.blobs_url.get_secret_value()),
+        ledger=connect_ledger(settings.ledger_url.get_secret_value()),
+        clock=SystemClock(),
+        settings=settings,
+    )
+
+
+def plan(context: Context, *, round_id: str, dataset: str) -> list[str]:
+    """Decode frames once and give one order for each member.
+
+    Raises
+    ------
+    BadInput
+        The data set has no label that can be read.
+    """
+    blobs = context.blobs
+    snapshot = read_manifest(blobs, read_reference(dataset), Dataset)
+    training = parse_policy(blobs.get(snapshot.policy)).training
+    packs = [
+        pack(
+            blobs,
+            examples,
+            task=task_named(TASK),
+            class_names=snapshot.class_names,
+            input_pixels=training.input_pixels,
+            prefix=_prefix(round_id),
+        )
+        for examples in (training_examples(blobs, snapshot), holdout_examples(blobs, snapshot))
+    ]
+    if not unpack(blobs, packs[0])[0].frame_ids:
+        msg = f"dataset snapshot of {round_id}: expected labeled frames, found none to train on"
+        raise BadInput(msg)
+    orders = [
+        Order(
+            round_id=round_id,
+            name=f"m{m}",
+            seed=derived_uuid("member", snapshot.seed, round_id, m).int % 2**63,
+            train=packs[0],
+            holdout=packs[1],
+            class_names=snapshot.class_names,
+            training=training,
+        )
+        for m in range(training.members)
+    ]
+    return [order.model_dump_json() for order in orders]
+
+
+def train_member(context: Context, *, order: str) -> str:
+    """Train one member, fit its temperature, let it answer the holdout; give a `Trained`."""
+    work = Order.model_validate_json(order)
+    settings, training = context.settings, work.training
+    document, pixels, targets_N = unpack(context.blobs, work.train)
+    kept_out = calibration_mask(document.frame_ids, training.calibration_share)
+    checkpoint = train(
+        pixels[~kept_out],
+        targets_N[~kept_out],
+        _config(work, pixels[~kept_out]),
+        file=settings.work_dir / work.round_id / f"{work.name}.pt",
+        checkpoint_seconds=settings.checkpoint_seconds,
+        threads=settings.torch_threads,
+    )
+    task, network = restored(checkpoint, where=work.name)
+    logits_NC = task.logits(network, pixels[kept_out], checkpoint.config)
+    temperature = fit_temperature(logits_NC, targets_N[kept_out], prior_strength=PRIOR_STRENGTH)
+    _, frames, answers_N = unpack(context.blobs, work.holdout)
+    probs_NC = softmax(task.logits(network, frames, checkpoint.config), temperature=temperature)
+    metrics = evaluate(probs_NC, answers_N) | _calibration(
+        logits_NC, targets_N[kept_out], temperature
+    )
+    return _trained(context, work, checkpoint, temperature, metrics, probs_NC).model_dump_json()
+
+
+def register(context: Context, *, round_id: str, dataset: str, members: Sequence[str]) -> str:
+    """Evaluate the committee, enter its members into the ledger and state `round.trained`.
+
+    Doing it again changes nothing and states nothing.
+    """
+    trained = [Trained.model_validate_json(text) for text in members]
+    snapshot = read_reference(dataset)
+    version = committee_version_of(RoundId(round_id))
+    manifest = _members(context, trained, round_id, version, snapshot)
+    ref = write_manifest(context.blobs, manifest, prefix=_prefix(round_id))
+    rows = [_row(member, round_id, version) for member in manifest.members]
+    event = RoundTrained(
+        round_id=RoundId(round_id),
+        committee_version=version,
+        dataset_sha256=snapshot.sha256,
+        metrics=tuple(sorted(manifest.metrics.items())),
+        members=ref,
+    )
+    with context.ledger.transaction() as tx:
+        if tx.records.insert_many(MODELS, rows):
+            state_facts(
+                tx,
+                [event],
+                service="retrain",
+                at=context.clock.now(),
+                topic_prefix=context.settings.topic_prefix,
+            )
+    return reference_text(ref)
+
+
+def run_all(context: Context, arguments: Mapping[str, str]) -> None:
+    """Run the whole pipeline in this process."""
+    round_id, dataset = arguments["round_id"], arguments["dataset"]
+    orders = plan(context, round_id=round_id, dataset=dataset)
+    members = [train_member(context, order=order) for order in orders]
+    register(context, round_id=round_id, dataset=dataset, members=members)
+
+
+def _prefix(round_id: str) -> str:
+    return f"models/{round_id}"
+
+
+def _config(work: Order, pixels: npt.NDArray[np.uint8]) -> TrainConfig:
+    training = work.training
+    # A channel that never varies (or a single grey level) must not be divided by nothing.
+    std = np.maximum(pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0).tolist()
+    mean = pixels.mean(axis=(0, 2, 3), dtype=np.float64).tolist()
+    return TrainConfig(
+        network=NetworkConfig(
+            task=TASK,
+            n_classes=len(work.class_names),
+            input_pixels=training.input_pixels,
+            width=training.width,
+            mean=(mean[0], mean[1], mean[2]),
+            std=(std[0], std[1], std[2]),
+        ),
+        seed=work.seed,
+        epochs=training.epochs,
+        batch_size=training.batch_size,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+    )
+
+
+def _calibration(
+    logits_NC: npt.NDArray[np.float32], targets_N: npt.NDArray[np.int64], temperature: float
+) -> dict[str, float]:
+    """Give the negative log-likelihood of the calibration split before and after the fit."""
+    if not len(targets_N):
+        return {"n_calibration": 0.0}
+    before, after = softmax(logits_NC), softmax(logits_NC, temperature=temperature)
+    return {
+        "n_calibration": float(len(targets_N)),
+        "calibration_nll_before": negative_log_likelihood(before, targets_N),
+        "calibration_nll_after": negative_log_likelihood(after, targets_N),
+    }
+
+
+def _trained(
+    context: Context,
+    work: Order,
+    checkpoint: Checkpoint,
+    temperature: float,
+    metrics: dict[str, float],
+    probs_NC: npt.NDArray[np.float64],
+) -> Trained:
+    prefix = _prefix(work.round_id)
+    # Without optimizer and clock: equal members are equal bytes under one key.
+    finished = checkpoint_bytes(
+        Checkpoint(
+            config=checkpoint.config,
+            weights=checkpoint.weights,
+            data_sha256=checkpoint.data_sha256,
+            seed=checkpoint.seed,
+            step=checkpoint.step,
+            metric=checkpoint.metric,
+        )
+    )
+    member = Member(
+        name=work.name,
+        seed=work.seed,
+        checkpoint=context.blobs.put(finished, prefix=prefix, media_type=CHECKPOINT),
+        temperature=temperature,
+        step=checkpoint.step,
+        metrics=metrics | {"train_loss": checkpoint.metric},
+        compute_ms=checkpoint.compute_ms,
+    )
+    config = {k: v for k, v in work.training.model_dump().items() if k != "members"}
+    probs = put_array(context.blobs, probs_NC.astype(np.float32), prefix=prefix)
+    return Trained(member=member, config=config, holdout=work.holdout, probs=probs)
+
+
+def _members(
+    context: Context,
+    trained: Sequence[Trained],
+    round_id: str,
+    version: CommitteeVersion,
+    dataset: BlobRef,
+) -> Members:
+    blobs = context.blobs
+    snapshot = read_manifest(blobs, dataset, Dataset)
+    document, _, labels_N = unpack(blobs, trained[0].holdout)
+    probs_MNC = np.stack([get_array(blobs, one.probs) for one in trained]).astype(np.float64)
+    probs_NC = probs_MNC.mean(axis=0)
+    committee = evaluate(probs_NC, labels_N)
+    report = Evaluation(
+        committee_version=version,
+        round_id=round_id,
+        holdouts=snapshot.holdouts,
+        n_holdout=len(labels_N),
+        n_left_out=document.n_left_out,
+        committee=committee,
+        members={one.member.name: one.member.metrics for one in trained},
+        classes=evaluate_by_class(probs_NC, labels_N, snapshot.class_names),
+    )
+    return Members(
+        committee_version=version,
+        round_id=round_id,
+        task=TASK,
+        class_names=snapshot.class_names,
+        config=trained[0].config,
+        dataset_sha256=dataset.sha256,
+        members=tuple(one.member for one in trained),
+        metrics=committee,
+        evaluation=write_manifest(blobs, report, prefix=_prefix(round_id)),
+    )
+
+
+def _row(member: Member, round_id: str, version: CommitteeVersion) -> ModelRow:
+    return ModelRow(
+        key=f"{version}-{member.name}",
+        round_id=round_id,
+        committee_version=version,
+        checkpoint=member.checkpoint,
+        compute_ms=member.compute_ms,
+        metrics=tuple(sorted(member.metrics.items())),
+    )

@@ -1,0 +1,125 @@
+"""Pipeline runs that a service asks for and watches: what retrain and rollout have in common.
+
+The request lies in the ledger, so that it outlives every process; the runner may forget all it
+knew. Only failures count as attempts: a service that was killed has not failed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from pydantic import SecretStr
+
+from winnow.domain.events import Event, RoundHalted, Stage
+from winnow.domain.ids import RoundId
+from winnow.domain.rows import RunRow
+from winnow.domain.tables import Table
+from winnow.ports.ledger import Ledger, Transaction
+from winnow.ports.pipeline_runner import PipelineRunner, RunState
+from winnow.runtime.settings import ServiceSettings
+
+REASON_CHARACTERS_MAX = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Watched:
+    """A pipeline whose runs are watched."""
+
+    pipeline: str
+    table: Table[RunRow]
+    stage: Stage
+    done: Callable[[Transaction, RunRow], bool]
+    """Whether the ledger already holds what the run was to bring."""
+    kept: str
+    """What a halted round keeps, in words."""
+    observe: Callable[[str], None] = lambda outcome: None
+    """Told `succeeded`, `retried` or `failed`."""
+
+
+def request_run(
+    tx: Transaction, watched: Watched, *, round_id: str, arguments: Sequence[tuple[str, str]]
+) -> None:
+    """Ask for the run of a round; asking again changes nothing."""
+    row = RunRow(
+        key=round_id,
+        pipeline=watched.pipeline,
+        round_id=round_id,
+        state="requested",
+        arguments=tuple(arguments),
+    )
+    tx.records.insert(watched.table, row)
+
+
+def watch_runs(
+    watched: Watched,
+    *,
+    tx: Transaction,
+    ledger: Ledger,
+    runner: PipelineRunner,
+    attempts_max: int,
+) -> list[Event]:
+    """Start what was asked for, note what ended, and halt the rounds of runs that fail for good."""
+    with ledger.snapshot() as view:
+        rows = [
+            (row, watched.done(view, row))
+            for row in view.records.find(watched.table, state="requested")
+        ]
+    events: list[Event] = []
+    for row, done in rows:
+        events += _look_at(row, watched, done=done, tx=tx, runner=runner, attempts_max=attempts_max)
+    return events
+
+
+def environment_of(settings: ServiceSettings) -> dict[str, str]:
+    """Give settings as the environment variables that they would be read from."""
+    prefix = settings.model_config.get("env_prefix", "")
+    values = {name: getattr(settings, name) for name in type(settings).model_fields}
+    return {f"{prefix}{name}".upper(): _text(value) for name, value in values.items()}
+
+
+def _look_at(
+    row: RunRow,
+    watched: Watched,
+    *,
+    done: bool,
+    tx: Transaction,
+    runner: PipelineRunner,
+    attempts_max: int,
+) -> list[Event]:
+    state, why = (RunState.SUCCEEDED, "") if done else runner.state(row.pipeline, row.key)
+    if state is RunState.SUCCEEDED:
+        watched.observe("succeeded")
+        tx.records.update(watched.table, row.key, lambda old: replace(old, state="succeeded"))
+    elif state is RunState.UNKNOWN:
+        runner.start(row.pipeline, row.key, dict(row.arguments))
+    elif state is RunState.FAILED and row.attempts + 1 < attempts_max:
+        watched.observe("retried")
+        _note_failure(tx, watched, row, state="requested", error=why)
+        runner.start(row.pipeline, row.key, dict(row.arguments))
+    elif state is RunState.FAILED:
+        watched.observe("failed")
+        _note_failure(tx, watched, row, state="failed", error=why)
+        reason = f"{watched.pipeline} failed {attempts_max} times: {why}"
+        return [_halted(row, watched, reason[:REASON_CHARACTERS_MAX])]
+    return []
+
+
+def _note_failure(
+    tx: Transaction, watched: Watched, row: RunRow, *, state: str, error: str
+) -> None:
+    tx.records.update(
+        watched.table,
+        row.key,
+        lambda old: replace(old, state=state, attempts=old.attempts + 1, error=error),
+    )
+
+
+def _halted(row: RunRow, watched: Watched, reason: str) -> RoundHalted:
+    return RoundHalted(
+        round_id=RoundId(row.round_id), stage=watched.stage, reason=reason, kept=watched.kept
+    )
+
+
+def _text(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
