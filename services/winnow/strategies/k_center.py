@@ -26,7 +26,7 @@ from winnow.strategies.protocol import (
     scores_of,
     tie_ranks,
 )
-from winnow.strategies.top_k import by_score
+from winnow.strategies.top_k import below, by_score
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +55,10 @@ class KCenter:
         feasible = Feasible(len(candidates), constraints)
         everything = np.arange(len(candidates))
         return _spread(candidates, n, everything, centers_of(candidates), feasible, self.kernel)
+
+    def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
+        """See `Strategy.passed_over`."""
+        return [_closer(picks)] * len(candidates)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +95,21 @@ class ShortlistKCenter:
                 candidates, n - len(picks), shortlist, centers_LD, feasible, self.kernel
             )
         return picks
+
+    def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
+        """See `Strategy.passed_over`."""
+        order_N = by_score(scores_of(candidates), candidates.frame_ids)
+        shortlist = order_N[: self.shortlist_size(n)].tolist()
+        texts = below("the shortlist", shortlist, candidates)
+        for pos in shortlist:
+            texts[pos] = f"shortlisted, but {_closer(picks)}"
+        return texts
+
+
+def _closer(picks: Sequence[Pick]) -> str:
+    if not picks or picks[-1].utility is None:
+        return "not among the first frames"
+    return f"at most {picks[-1].utility:.2f} away from a labeled or chosen frame"
 
 
 def _spread(

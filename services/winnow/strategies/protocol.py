@@ -65,7 +65,10 @@ class Constraint(Protocol):
     that a greedy choice never has to go back. One object serves one batch.
     """
 
-    name: str
+    @property
+    def name(self) -> str:
+        """Give its name, e.g. `money`."""
+        ...
 
     def closes(self, taken: int | None) -> Positions:
         """Give positions that are forbidden once `taken` is in (none: before the first)."""
@@ -114,6 +117,10 @@ class Strategy(Protocol):
         BadInput
             A needed input is absent, of the wrong shape or not finite.
         """
+        ...
+
+    def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
+        """Say of each candidate why it was not picked when n were asked for (N short texts)."""
         ...
 
 

@@ -40,3 +40,7 @@ class Random:
                 picks.append(Pick(pos, None, "drawn at random", probability))
                 feasible.take(pos)
         return picks
+
+    def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
+        """See `Strategy.passed_over`."""
+        return ["not drawn"] * len(candidates)

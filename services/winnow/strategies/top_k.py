@@ -29,6 +29,15 @@ def by_score(scores_N: Floats, frame_ids: FrameIds) -> Positions:
     return order
 
 
+def below(what: str, chosen: Sequence[int], candidates: Candidates) -> list[str]:
+    """Say of each candidate by how much its score misses the worst of the chosen ones."""
+    scores_N, tell = scores_of(candidates), candidates.tell_score
+    if not len(chosen):
+        return ["batch of size 0"] * len(candidates)
+    needed = f"{what} starts at {float(scores_N[list(chosen)].min()):.3g}"
+    return [f"below {what}: {tell(score)}, {needed}" for score in scores_N.tolist()]
+
+
 @dataclass(frozen=True, slots=True)
 class TopK:
     """Takes the frames with the highest acquisition scores.
@@ -55,3 +64,7 @@ class TopK:
                 picks.append(Pick(pos, score, candidates.tell_score(score)))
                 feasible.take(pos)
         return picks
+
+    def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
+        """See `Strategy.passed_over`."""
+        return below("the batch", [pick.pos for pick in picks], candidates)

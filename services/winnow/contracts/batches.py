@@ -1,0 +1,275 @@
+"""From stored artifacts to the arrays that a selection takes, and from its proposal back."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from winnow.contracts.artifacts import (
+    BATCH,
+    CANDIDATES,
+    EMBEDDED,
+    LABELED,
+    SCORES,
+    SNAPSHOT_PART,
+    Batch,
+    Scores,
+    Snapshot,
+    SnapshotPart,
+    read_manifest,
+    read_table,
+)
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import SchemaMismatch
+from winnow.domain.ids import RoundId, batch_id_of
+from winnow.policy.model import Policy, parse_policy
+from winnow.policy.proposal import Proposal, SelectionInputs
+from winnow.policy.select import SELECTOR_VERSION
+from winnow.ports.blobs import Blobs
+from winnow.strategies.registry import Options, strategy_of
+
+PREFIX: Final = "selection"
+_BLOB_COLUMNS: Final = ("bucket", "key", "sha256", "size_bytes", "media_type")
+_POOL_COLUMNS: Final = ["frame_id", "row", "gate", "gate_detail", "cluster"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """References that a choice is pinned to, and what the ledger said when it was made."""
+
+    round_id: RoundId
+    snapshot: BlobRef
+    scores: BlobRef | None
+    policy: BlobRef
+    seed: int
+    affordable_micros: int
+    held: tuple[str, ...] = ()
+
+
+def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
+    """Read the arrays of a choice.
+
+    Only embeddings of frames that pass the gates are read, and only if the strategy needs them;
+    memory is that of these arrays and one part.
+    """
+    policy = parse_policy(blobs.get(sources.policy), where=sources.policy.key)
+    snapshot = read_manifest(blobs, sources.snapshot, Snapshot)
+    scores = None if sources.scores is None else read_manifest(blobs, sources.scores, Scores)
+    pool = pa.concat_tables(
+        [read_table(blobs, p.part, SNAPSHOT_PART, columns=_POOL_COLUMNS) for p in snapshot.parts]
+        or [SNAPSHOT_PART.empty_table().select(_POOL_COLUMNS)]
+    )
+    passed = pool.filter(pc.equal(pool["gate"], ""))
+    scored, probs_NMC = _probabilities(blobs, scores, passed["frame_id"])
+    with_embeddings = _needs_embeddings(policy, with_scores=scores is not None)
+    return SelectionInputs(
+        policy=policy,
+        seed=sources.seed,
+        affordable_micros=sources.affordable_micros,
+        frame_ids=_strings(pool["frame_id"]),
+        gates=_strings(pool["gate"]),
+        gate_details=_strings(pool["gate_detail"]),
+        clusters=_strings(pool["cluster"]),
+        embeddings_ND=_embeddings(blobs, snapshot) if with_embeddings else None,
+        centers_LD=_centers(blobs, snapshot) if with_embeddings else None,
+        scored=scored,
+        probs_NMC=probs_NMC,
+        held=sources.held,
+    )
+
+
+def _needs_embeddings(policy: Policy, *, with_scores: bool) -> bool:
+    selection = policy.selection
+    name = selection.strategy if with_scores else selection.cold_start
+    return "embeddings" in strategy_of(name, Options()).needs
+
+
+def _embeddings(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.float32]:
+    dimension = snapshot.embedding_dimension
+    rows_ND = np.empty((snapshot.n_eligible, dimension), dtype=np.float32)
+    filled = 0
+    for part in snapshot.parts:
+        rows = _part_embeddings(blobs, part, dimension)
+        if filled + len(rows) > len(rows_ND):
+            msg = f"snapshot {snapshot.round_id}: expected {len(rows_ND)} eligible, found more"
+            raise SchemaMismatch(msg)
+        rows_ND[filled : filled + len(rows)] = rows
+        filled += len(rows)
+    return rows_ND[:filled]
+
+
+def _part_embeddings(blobs: Blobs, part: SnapshotPart, dimension: int) -> npt.NDArray[np.float32]:
+    frames = read_table(blobs, part.part, SNAPSHOT_PART, columns=["frame_id", "row", "gate"])
+    frames = frames.filter(pc.equal(frames["gate"], ""))
+    embedded = read_table(blobs, part.embedded, EMBEDDED, columns=["frame_id", "embedding"])
+    taken = embedded.take(frames["row"])
+    if taken["frame_id"].to_pylist() != frames["frame_id"].to_pylist():
+        msg = f"{part.part.key}: column row: expected the rows of {part.embedded.key}, found others"
+        raise SchemaMismatch(msg)
+    return _vectors(taken["embedding"], dimension, where=part.embedded.key)
+
+
+def _centers(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.float32]:
+    if snapshot.labeled is None:
+        return np.empty((0, snapshot.embedding_dimension), dtype=np.float32)
+    labeled = read_table(blobs, snapshot.labeled, LABELED, columns=["embedding"])
+    return _vectors(labeled["embedding"], snapshot.embedding_dimension, where=snapshot.labeled.key)
+
+
+def _vectors(column: pa.ChunkedArray, dimension: int, *, where: str) -> npt.NDArray[np.float32]:
+    lengths = pc.list_value_length(column)
+    if column.null_count or not pc.all(pc.equal(lengths, dimension), min_count=0).as_py():
+        msg = f"{where}: column embedding: expected {dimension} numbers in each row"
+        raise SchemaMismatch(msg)
+    values = pc.list_flatten(column).to_numpy().astype(np.float32, copy=False)
+    vectors: npt.NDArray[np.float32] = values.reshape(len(column), dimension)
+    return vectors
+
+
+def _probabilities(
+    blobs: Blobs, scores: Scores | None, frame_ids: pa.ChunkedArray
+) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32] | None]:
+    """Give which frames have scores, and these in the frames' order."""
+    if scores is None:
+        return np.zeros(len(frame_ids), dtype=np.bool_), None
+    shape = (-1, len(scores.members), len(scores.class_names))
+    table = pa.concat_tables(
+        [read_table(blobs, part, SCORES) for part in scores.parts] or [SCORES.empty_table()]
+    )
+    width = shape[1] * shape[2]
+    probs = _vectors(table["probs"], width, where=f"scores of {scores.round_id}")
+    rows = pc.index_in(frame_ids, value_set=table["frame_id"].combine_chunks())
+    row_N = rows.fill_null(-1).to_numpy().astype(np.int64)
+    scored = row_N >= 0
+    probs_NMC: npt.NDArray[np.float32] = probs[row_N[scored]].reshape(shape)
+    return scored, probs_NMC
+
+
+def _strings(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
+    return np.array(column.fill_null("").to_pylist(), dtype=np.str_)
+
+
+def candidates_table(inputs: SelectionInputs, proposal: Proposal) -> pa.Table:
+    """Give the candidate score records, in the snapshot's order."""
+    ranks = proposal.ranks
+    columns = {
+        "frame_id": inputs.frame_ids.tolist(),
+        "cluster": inputs.clusters.tolist(),
+        "gate": proposal.gates.tolist(),
+        "score": _nullable(proposal.scores),
+        "components": list(proposal.components),
+        "selected": ranks >= 0,
+        "rank": pa.array(ranks.astype(np.int32), mask=ranks < 0),
+        "arm": proposal.arms.tolist(),
+        "utility": _nullable(proposal.utilities),
+        "reason": list(proposal.reasons),
+        "inclusion_probability": _nullable(proposal.inclusion),
+        "draw_probability": _nullable(proposal.draw),
+        "price_micros": np.full(len(ranks), proposal.sizes.price_micros, dtype=np.int64),
+    }
+    return pa.table(columns, schema=CANDIDATES)
+
+
+def batch_table(
+    blobs: Blobs, snapshot: Snapshot, inputs: SelectionInputs, proposal: Proposal
+) -> pa.Table:
+    """Give the proposed batch in rank order."""
+    chosen = proposal.batch
+    frames = _frames(blobs, snapshot, inputs.frame_ids[chosen].tolist())
+    names = np.array([*snapshot.class_names, ""], dtype=np.str_)
+    columns = {
+        "rank": np.arange(len(chosen), dtype=np.int32),
+        **{name: frames[name] for name in ("frame_id", *_BLOB_COLUMNS, "session", "site")},
+        "cluster": inputs.clusters[chosen].tolist(),
+        "arm": proposal.arms[chosen].tolist(),
+        "score": _nullable(proposal.scores[chosen]),
+        "utility": _nullable(proposal.utilities[chosen]),
+        "reason": [proposal.reasons[pos] for pos in chosen.tolist()],
+        "inclusion_probability": _nullable(proposal.inclusion[chosen]),
+        "draw_probability": _nullable(proposal.draw[chosen]),
+        "price_micros": np.full(len(chosen), proposal.sizes.price_micros, dtype=np.int64),
+        "pre_label": names[proposal.pre_label].tolist(),
+        "pre_label_score": _nullable(proposal.pre_label_score),
+    }
+    return pa.table(columns, schema=BATCH)
+
+
+def _frames(blobs: Blobs, snapshot: Snapshot, frame_ids: list[str]) -> pa.Table:
+    """Give references, session and site of these frames, in this order; one part at a time."""
+    wanted = pa.array(frame_ids, type=pa.string())
+    columns = ["frame_id", *_BLOB_COLUMNS, "session", "site"]
+    found = [SNAPSHOT_PART.empty_table().select(columns)]
+    for part in snapshot.parts:
+        frames = read_table(blobs, part.part, SNAPSHOT_PART, columns=columns)
+        found.append(frames.filter(pc.is_in(frames["frame_id"], value_set=wanted)))
+    table = pa.concat_tables(found)
+    return table.take(pc.index_in(wanted, value_set=table["frame_id"].combine_chunks()))
+
+
+def _nullable(values: npt.NDArray[np.float64]) -> pa.Array:
+    return pa.array(values, type=pa.float64(), mask=np.isnan(values))
+
+
+def label_schema_sha256(label_task: str, class_names: tuple[str, ...]) -> str:
+    """Give the digest that a batch, its project and its export must agree on."""
+    schema = {"label_task": label_task, "class_names": list(class_names)}
+    text = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def batch_manifest(
+    sources: Sources,
+    snapshot: Snapshot,
+    policy: Policy,
+    *,
+    table: BlobRef,
+    candidates: BlobRef,
+    candidate_record: BlobRef | None,
+    n_frames: int,
+) -> Batch:
+    """Give the manifest of a proposed batch."""
+    price_micros = policy.money.label_price_micros * policy.label.slots
+    return Batch(
+        round_id=sources.round_id,
+        batch_id=batch_id_of(sources.round_id),
+        label_task=snapshot.label_task,
+        class_names=snapshot.class_names,
+        instructions=policy.label.instructions,
+        label_schema_sha256=label_schema_sha256(snapshot.label_task, snapshot.class_names),
+        snapshot=sources.snapshot,
+        scores=sources.scores,
+        policy=sources.policy,
+        seed=sources.seed,
+        selector_version=SELECTOR_VERSION,
+        table=table,
+        candidates=candidates,
+        n_frames=n_frames,
+        slots=policy.label.slots,
+        price_micros=n_frames * price_micros,
+        pre_label_model="" if sources.scores is None else snapshot.committee_version,
+        holdouts=snapshot.holdouts,
+        budget_ids=snapshot.budget_ids,
+        affordable_micros=sources.affordable_micros,
+        held=sources.held,
+        candidate_record=candidate_record,
+    )
+
+
+def sources_of(batch: Batch) -> Sources:
+    """Give what a stored batch was chosen from."""
+    return Sources(
+        round_id=RoundId(batch.round_id),
+        snapshot=batch.snapshot,
+        scores=batch.scores,
+        policy=batch.policy,
+        seed=batch.seed,
+        affordable_micros=batch.affordable_micros,
+        held=batch.held,
+    )
