@@ -99,13 +99,16 @@ def allocate(
     approval: str,
     overrun_allowed: bool,
 ) -> Answer:
-    """Fund a period of the budget of this kind, which is made if it is new."""
-    budget_id = BudgetId(kind.value)
+    """Fund a period of the budget of this kind.
+
+    A new budget is made for the owner named, who thereby accepts its first funding; later only
+    the owner adds to it, which the ledger checks.
+    """
+    budget_id, actor = BudgetId(kind.value), call.person.name
     existing = {budget.budget_id: budget for budget in tx.money.budgets()}.get(budget_id)
     if existing is None:
-        unit = unit_of(kind, currency or CURRENCY_DEFAULT)
-        owner = owner or call.person.name
-        tx.money.put_budget(Budget(budget_id, kind, owner, unit, overrun_allowed))
+        unit, actor = unit_of(kind, currency or CURRENCY_DEFAULT), owner or actor
+        tx.money.put_budget(Budget(budget_id, kind, actor, unit, overrun_allowed))
     else:
         _same_terms(existing, owner=owner, currency=currency)
     outcome = tx.money.allocate(
@@ -114,8 +117,8 @@ def allocate(
             budget_id=budget_id,
             period=period,
             amount=Micros(amount),
-            actor=call.person.name,
-            approval=approval or call.command_id,
+            actor=actor,
+            approval=f"{call.person.name}: {approval or call.command_id}",
             at=call.at,
         )
     )

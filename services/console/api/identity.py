@@ -168,9 +168,10 @@ def _once(
         tx.records.insert(COMMANDS, row)
         return row, answer.refusal, False
     if (known.name, known.arguments) != (call.act, canonical(call.arguments)):
+        other = "other arguments" if known.name == call.act else call.act
         msg = (
-            f"idempotency key {call.key!r}: expected the request it was first used for "
-            f"({known.name}), found {call.act} or other arguments"
+            f"idempotency key {call.key!r}: expected the {known.name} that it was first used for, "
+            f"found {other}"
         )
         raise errors.Conflict(msg)
     return known, _stored_refusal(known), True

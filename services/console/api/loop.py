@@ -105,11 +105,13 @@ def _labels(router: APIRouter, desk: Desk) -> None:
 
 def _exceptions(router: APIRouter, desk: Desk) -> None:
     @router.get("/exceptions")
-    def list_exceptions(request: Request, state: str | None = "open") -> list[Document]:
+    def list_exceptions(request: Request, state: str = "open") -> list[Document]:
         """List what a person must decide."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:
-            return [asdict(row) for row in view.records.find(GATEWAY_EXCEPTIONS, state=state)]
+            return [
+                asdict(row) for row in view.records.find(GATEWAY_EXCEPTIONS, state=state or None)
+            ]
 
     @router.post("/exceptions/{key}/resolve", status_code=202)
     def resolve(request: Request, key: str, body: bodies.ResolveBody) -> Document:
