@@ -1,0 +1,98 @@
+"""The READMEs of services and pipelines name the topics, settings and metrics of the code."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import sys
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import pytest
+from prometheus_client.metrics import MetricWrapperBase
+from pydantic_settings import BaseSettings
+
+from winnow.contracts.topics import TOPICS
+from winnow.runtime.settings import ServiceSettings
+
+ROOT = Path(__file__).parents[2]
+PARTS = sorted(
+    folder
+    for parent in ("services", "pipelines")
+    for folder in (ROOT / parent).iterdir()
+    if (folder / "README.md").is_file() and (folder / "__init__.py").is_file()
+)
+PACKAGES = sorted(
+    folder.name
+    for parent in ("services", "pipelines")
+    for folder in (ROOT / parent).iterdir()
+    if (folder / "__init__.py").is_file() and folder.name != "winnow"
+)
+parts = pytest.mark.parametrize("part", PARTS, ids=lambda folder: folder.name)
+
+
+def named(part: Path, pattern: str) -> set[str]:
+    return set(re.findall(pattern, (part / "README.md").read_text()))
+
+
+def topics_of(service: str) -> set[str]:
+    return {t.name for t in TOPICS if service in t.producers or service in t.consumers}
+
+
+def settings_of(part: Path) -> list[type[BaseSettings]]:
+    if not (part / "settings.py").is_file():
+        return []
+    module = importlib.import_module(f"{part.name}.settings")
+    return [
+        thing
+        for thing in vars(module).values()
+        if isinstance(thing, type)
+        and issubclass(thing, BaseSettings)
+        and thing.__module__ == module.__name__
+    ]
+
+
+def variables(kind: type[BaseSettings], *, inherited: bool) -> set[str]:
+    prefix = str(kind.model_config.get("env_prefix", ""))
+    base = set(ServiceSettings.model_fields) if issubclass(kind, ServiceSettings) else set()
+    fields = set(kind.model_fields) if inherited else set(kind.model_fields) - base
+    return {f"{prefix}{field}".upper() for field in fields}
+
+
+def metrics_of(part: Path) -> set[str]:
+    if not (part / "metrics.py").is_file():
+        return set()
+    module = importlib.import_module(f"{part.name}.metrics")
+    families = [
+        family
+        for thing in vars(module).values()
+        if isinstance(thing, MetricWrapperBase)
+        for family in thing.describe()
+    ]
+    return {f"{f.name}_total" if f.type == "counter" else f.name for f in families}
+
+
+@parts
+def test_a_readme_names_the_topics_of_the_table(part: Path) -> None:
+    assert named(part, r"\b[a-z_]+\.[a-z_]+\.v\d+\b") == topics_of(part.name)
+
+
+@parts
+def test_a_readme_names_the_settings_of_the_class(part: Path) -> None:
+    kinds = settings_of(part)
+    own = {name for kind in kinds for name in variables(kind, inherited=False)}
+    known = {name for kind in kinds for name in variables(kind, inherited=True)}
+    found = named(part, r"\bWINNOW_[A-Z0-9_]+\b")
+    assert own - found == set(), "settings that the README does not name"
+    assert found - known == set(), "settings that the code does not have"
+
+
+@parts
+def test_a_readme_names_the_metrics_of_the_module(part: Path) -> None:
+    assert named(part, r"\bwinnow_[a-z0-9_]+\b") == metrics_of(part)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_no_package_shadows_a_standard_or_installed_module(package: str) -> None:
+    assert package not in sys.stdlib_module_names
+    assert set(packages_distributions().get(package, ())) <= {"winnow"}
