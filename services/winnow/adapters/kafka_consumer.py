@@ -21,6 +21,8 @@ from winnow.ports.bus import Delivery, received
 
 LAG_TIMEOUT_MS = 5000
 CLOSE_TIMEOUT_MS = 10_000
+POLL_MS_MIN = 50
+"""With `poll(0)` kafka-python 3.0.12 never gets through a rebalance."""
 FETCH_MAX = 256
 # What a commit says when the partition has gone to another member, which will see it again.
 _TAKEN_AWAY = (
@@ -129,7 +131,7 @@ class KafkaMember:
 
     def _poll(self, timeout_seconds: float) -> list[Delivery]:
         with kafka_errors(f"poll of group {self._group}", self._settings):
-            batches = self._consumer.poll(timeout_ms=int(timeout_seconds * 1000))
+            batches = self._consumer.poll(timeout_ms=max(POLL_MS_MIN, int(timeout_seconds * 1000)))
         return [to_delivery(record) for records in batches.values() for record in records]
 
     def _committed_of(self, place: TopicPartition) -> int:
