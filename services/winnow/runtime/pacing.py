@@ -30,6 +30,7 @@ class Paced:
         self._clock = clock
         self._settings = settings
         self._attempts = 0
+        self._n_bugs = 0
         self._not_before: datetime | None = None
 
     def run(self, part: Callable[[], bool]) -> bool:
@@ -46,13 +47,14 @@ class Paced:
         except Exception as error:  # noqa: BLE001 - counted, logged, bounded; raised at the bound
             self._pause(error)
             return False
-        self._attempts, self._not_before, self.failing = 0, None, ""
+        self._attempts, self._n_bugs, self._not_before, self.failing = 0, 0, None, ""
         return done
 
     def _pause(self, error: Exception) -> None:
         self._attempts += 1
         self.failing = str(error) or type(error).__name__
-        if not isinstance(error, Retryable) and self._attempts >= self._settings.attempts_max:
+        self._n_bugs = 0 if isinstance(error, Retryable) else self._n_bugs + 1
+        if self._n_bugs >= self._settings.attempts_max:
             raise error
         self._count("retried", error)
         self._not_before = self._clock.now() + backoff(

@@ -16,10 +16,13 @@ def configure(log_format: str, *, level: str = "info") -> None:
     renderer: structlog.types.Processor = (
         structlog.processors.JSONRenderer()
         if json_lines
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+        # Plain tracebacks: the pretty ones print local variables, and with them secrets.
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback
+        )
     )
     errors: list[structlog.types.Processor] = (
-        [structlog.processors.dict_tracebacks] if json_lines else []
+        [structlog.processors.format_exc_info] if json_lines else []
     )
     structlog.configure(
         processors=[
