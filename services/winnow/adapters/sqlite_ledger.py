@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from pathlib import Path
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
@@ -41,7 +42,7 @@ class SqliteLedger(SqlLedger):
     def __init__(self, path: Path, *, busy_timeout_seconds: float = 30.0) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
 
-        def connect() -> sqlite3.Connection:
+        def connect() -> Any:  # noqa: ANN401 - the pool's own type for it is private
             return _connect(path, busy_timeout_seconds)
 
         driver = SqliteDriver(

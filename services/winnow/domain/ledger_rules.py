@@ -1,4 +1,4 @@
-"""The ledger's rules: for each operation its guards (`judge_…`) and its postings (`post_…`).
+"""The ledger's rules: for each operation the guards that let it pass or refuse it.
 
 A guard that is broken gives a refusal, which is stored like any other outcome. Input that makes no
 sense at all (a negative amount, no time zone) raises `BadInput` and leaves no trace.
@@ -7,21 +7,17 @@ sense at all (a negative amount, no time zone) raises `BadInput` and leaves no t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
 
 from winnow.domain.errors import BadInput
-from winnow.domain.ids import BudgetId, Micros, Period
-from winnow.domain.ledger_chain import canonical
+from winnow.domain.ids import BudgetId, Period
+from winnow.domain.ledger_postings import AMOUNT_MAX, Purse
 from winnow.domain.money import (
-    Account,
     Allocate,
-    Balances,
     Budget,
     Close,
     Commit,
     Correct,
     MoneyRequest,
-    Operation,
     Outcome,
     OutcomeKind,
     Overrun,
@@ -32,42 +28,14 @@ from winnow.domain.money import (
     Transfer,
 )
 
-AMOUNT_MAX = 2**63 - 1
-EMPTY = Balances(*[Micros(0)] * 6)
 K = OutcomeKind
-A = Account
-
-
-@dataclass(frozen=True, slots=True)
-class Purse:
-    """One period of a budget, as the rules see it."""
-
-    budget: Budget
-    period: Period
-    opened: bool
-    closed: bool
-    balances: Balances
-    last_seq: int
-    last_hash: str
-
-
-@dataclass(frozen=True, slots=True)
-class Posting:
-    """An entry before it has a place in the chain: amount moves from `debit` to `credit`."""
-
-    operation: Operation
-    debit: Account
-    credit: Account
-    amount: int
-    subject: str
-    round_id: str
-    detail: str
 
 
 def check_request(request: MoneyRequest) -> None:
     """Raise `BadInput` unless amount and times can be written down."""
-    if request.at.tzinfo is None:
-        raise _bad(request, "a time with a time zone", request.at.isoformat())
+    for at in (request.at, getattr(request, "expires_at", request.at)):
+        if at.tzinfo is None:
+            raise _bad(request, "a time with a time zone", at.isoformat())
     amount = getattr(request, "amount", 0)
     least = -AMOUNT_MAX if isinstance(request, Correct) else 0
     if type(amount) is not int or not least <= amount <= AMOUNT_MAX:
@@ -76,48 +44,16 @@ def check_request(request: MoneyRequest) -> None:
         raise _bad(request, "the reference of an approval", "none")
 
 
-def moved(balances: Balances, postings: Sequence[Posting]) -> Balances:
-    """Give the balances after these postings.
-
-    Raises
-    ------
-    BadInput
-        A balance would not fit into 64 bits.
-    """
-    if not postings:
-        return balances
-    accounts = dict(zip(A, _amounts(balances), strict=True))
-    for posting in postings:
-        accounts[posting.debit] -= posting.amount
-        accounts[posting.credit] += posting.amount
-    for account, amount in accounts.items():
-        if abs(amount) > AMOUNT_MAX:
-            msg = f"balance {account}: expected at most {AMOUNT_MAX}, found {amount}"
-            raise BadInput(msg)
-    return Balances(*(Micros(amount) for amount in accounts.values()))
-
-
-def _amounts(balances: Balances) -> tuple[int, ...]:
-    b = balances
-    return b.funding, b.available, b.reserved, b.spent, b.returned, b.adjustment
-
-
 # Allocate
 
 
 def judge_allocate(request: Allocate, purse: Purse | None) -> Outcome:
-    """Only the owner funds a budget, and no closed period."""
+    """Let the owner fund a budget, but no closed period."""
     if purse is None:
         return _unknown_budget(request, request.budget_id)
     if purse.closed:
         return _closed(request, purse)
     return _owned(request, purse, request.actor)
-
-
-def post_allocate(request: Allocate) -> tuple[Posting, ...]:
-    """Move funding → available."""
-    detail = canonical({"actor": request.actor, "approval": request.approval})
-    return (_posting(Operation.ALLOCATE, A.FUNDING, A.AVAILABLE, request.amount, detail=detail),)
 
 
 # Reserve
@@ -126,7 +62,7 @@ def post_allocate(request: Allocate) -> tuple[Posting, ...]:
 def judge_reserves(
     requests: Sequence[Reserve], purses: Mapping[tuple[BudgetId, Period], Purse | None]
 ) -> list[Outcome]:
-    """All or nothing: the first that cannot be has its reason, the others failed with it."""
+    """Let all pass or none: the first that cannot has its reason, the others fail with it."""
     left: dict[tuple[BudgetId, Period], int] = {}
     for request in requests:
         account = request.budget_id, request.period
@@ -151,44 +87,11 @@ def fail_with(requests: Sequence[Reserve], cause: Outcome) -> list[Outcome]:
     ]
 
 
-def post_reserve(request: Reserve) -> tuple[Posting, ...]:
-    """Move available → reserved."""
-    detail = canonical(
-        {"expires_at": request.expires_at.isoformat(), "reservation": str(request.transfer_id)}
-    )
-    return (
-        _posting(
-            Operation.RESERVE,
-            A.AVAILABLE,
-            A.RESERVED,
-            request.amount,
-            subject=request.subject,
-            round_id=request.round_id,
-            detail=detail,
-        ),
-    )
-
-
-def reservation_of(request: Reserve) -> Reservation:
-    """Give the open reservation that an applied request makes."""
-    return Reservation(
-        request.transfer_id,
-        request.budget_id,
-        request.period,
-        request.amount,
-        Micros(0),
-        "open",
-        request.expires_at,
-        request.subject,
-        request.round_id,
-    )
-
-
 # Commit, release, overrun
 
 
 def judge_commit(request: Commit, reservation: Reservation | None) -> Outcome:
-    """An open reservation is committed once, for at most its amount."""
+    """Let an open reservation be committed once, for at most its amount."""
     refusal = _not_pending(request, reservation)
     if refusal is not None or reservation is None:
         return refusal or _unknown_reservation(request)
@@ -199,39 +102,15 @@ def judge_commit(request: Commit, reservation: Reservation | None) -> Outcome:
     return applied(request)
 
 
-def post_commit(request: Commit, reservation: Reservation) -> tuple[Posting, ...]:
-    """Move reserved → spent, and the rest → available."""
-    spent = _for(reservation, Operation.COMMIT, A.RESERVED, A.SPENT, request.amount)
-    rest = reservation.amount - request.amount
-    if rest == 0:
-        return (spent,)
-    return spent, _for(reservation, Operation.COMMIT, A.RESERVED, A.AVAILABLE, rest)
-
-
 def judge_release(request: Release, reservation: Reservation | None) -> Outcome:
-    """An open reservation is released once."""
+    """Let an open reservation be released once."""
     return _not_pending(request, reservation) or applied(request)
-
-
-def post_release(request: Release, reservation: Reservation) -> tuple[Posting, ...]:
-    """Move reserved → available."""
-    operation = Operation.EXPIRE if request.expired else Operation.RELEASE
-    return (
-        _for(
-            reservation,
-            operation,
-            A.RESERVED,
-            A.AVAILABLE,
-            reservation.amount,
-            reason=request.reason,
-        ),
-    )
 
 
 def judge_overrun(
     request: Overrun, reservation: Reservation | None, purse: Purse | None
 ) -> Outcome:
-    """Where the budget allows it, a committed reservation may take more of what is available."""
+    """Let a committed reservation take more of what is available, where the budget allows it."""
     if reservation is None or purse is None:
         return _unknown_reservation(request)
     if not purse.budget.overrun_allowed:
@@ -247,22 +126,13 @@ def judge_overrun(
     )
 
 
-def post_overrun(request: Overrun, reservation: Reservation) -> tuple[Posting, ...]:
-    """Move available → reserved → spent: a second pair beside the first."""
-    steps = ((A.AVAILABLE, A.RESERVED), (A.RESERVED, A.SPENT))
-    return tuple(
-        _for(reservation, Operation.OVERRUN, *step, request.amount, reason=request.reason)
-        for step in steps
-    )
-
-
 # Transfer
 
 
 def judge_transfer(
     request: Transfer, source: Purse | None, target: Purse | None, rate: Rate | None
 ) -> Outcome:
-    """Both periods are open, both owners approve, units agree or a rate in force joins them."""
+    """Ask for open periods, both owners' approval, and equal units or a rate in force."""
     sides = (
         (source, request.from_budget, request.from_period),
         (target, request.to_budget, request.to_period),
@@ -304,54 +174,11 @@ def _not_convertible(
     return None
 
 
-def converted(amount: int, source: Budget, target: Budget, rate: Rate | None) -> int:
-    """Give an amount of the source's unit in the target's, rounded half up."""
-    if rate is None or source.unit == target.unit:
-        return amount
-    times, per = (rate.micros, rate.per)
-    if source.unit == rate.currency:
-        times, per = per, times
-    return (2 * amount * times + per) // (2 * per)
-
-
-def post_transfer(
-    request: Transfer, source: Budget, target: Budget, rate: Rate | None
-) -> tuple[Posting, Posting]:
-    """Give the linked pair: out of one budget's available, into the other's."""
-    terms = {
-        "approved_by": list(request.approved_by),
-        "from": f"{request.from_budget}/{request.from_period}",
-        "to": f"{request.to_budget}/{request.to_period}",
-        "rate": rate_terms(rate),
-    }
-    detail = canonical(terms)
-    received = converted(request.amount, source, target, rate)
-    return (
-        _posting(Operation.TRANSFER, A.AVAILABLE, A.FUNDING, request.amount, detail=detail),
-        _posting(Operation.TRANSFER, A.FUNDING, A.AVAILABLE, received, detail=detail),
-    )
-
-
-def rate_terms(rate: Rate | None) -> dict[str, object] | None:
-    """Give a rate as it is written onto the entries that used it."""
-    if rate is None:
-        return None
-    return {
-        "rate_id": rate.rate_id,
-        "resource": rate.resource.code,
-        "currency": rate.currency.code,
-        "micros": rate.micros,
-        "per": rate.per,
-        "valid_from": rate.valid_from.isoformat(),
-        "rounding": "half_up",
-    }
-
-
 # Correct, close
 
 
 def judge_correct(request: Correct, purse: Purse | None, spent: int | None) -> Outcome:
-    """The owner undoes at most what the named transfer spent and nobody gave back since.
+    """Let the owner undo at most what the named transfer spent and nobody gave back since.
 
     Parameters
     ----------
@@ -371,46 +198,14 @@ def judge_correct(request: Correct, purse: Purse | None, spent: int | None) -> O
     return _too_much(request, -request.amount, purse.balances.available) or owned
 
 
-def post_correct(request: Correct, round_id: str) -> tuple[Posting, ...]:
-    """Move spent → adjustment → available, or back for a negative amount."""
-    path = (A.SPENT, A.ADJUSTMENT, A.AVAILABLE)
-    way = path if request.amount >= 0 else path[::-1]
-    detail = canonical(
-        {"actor": request.actor, "corrects": str(request.corrects), "reason": request.reason}
-    )
-    return tuple(
-        Posting(
-            Operation.CORRECT,
-            debit,
-            credit,
-            abs(request.amount),
-            str(request.corrects),
-            round_id,
-            detail,
-        )
-        for debit, credit in zip(way, way[1:], strict=False)
-    )
-
-
 def judge_close(request: Close, purse: Purse | None, n_open: int) -> Outcome:
-    """The owner closes a period once nothing in it is pending."""
+    """Let the owner close a period once nothing in it is pending."""
     refusal = _not_open(request, request.budget_id, purse, request.period)
     if refusal is not None or purse is None:
         return refusal or _unknown_budget(request, request.budget_id)
     if n_open:
         return refused(request, K.RESERVATIONS_OPEN, "no open reservation", str(n_open))
     return _owned(request, purse, request.actor)
-
-
-def post_close(request: Close, purse: Purse) -> tuple[Posting, ...]:
-    """Move what is left → returned; the entry is the close record."""
-    record = {
-        "signer": request.actor,
-        "totals": dict(zip(A, _amounts(purse.balances), strict=True)),
-        "last_hash": purse.last_hash,
-    }
-    rest = purse.balances.available
-    return (_posting(Operation.CLOSE, A.AVAILABLE, A.RETURNED, rest, detail=canonical(record)),)
 
 
 # What they share
@@ -424,11 +219,6 @@ def applied(request: MoneyRequest) -> Outcome:
 def refused(request: MoneyRequest, kind: OutcomeKind, expected: str, found: str) -> Outcome:
     """Give a refusal."""
     return Outcome(kind, request.transfer_id, expected, found)
-
-
-def resolved(reservation: Reservation, state: str, committed: int = 0) -> Reservation:
-    """Give a reservation at its end."""
-    return replace(reservation, state=state, committed=Micros(committed))
 
 
 def _not_open(
@@ -482,42 +272,6 @@ def _not_pending(
         return None
     kind = _ENDED[reservation.state]
     return refused(request, kind, "an open reservation", f"one that is {reservation.state}")
-
-
-def _posting(
-    operation: Operation,
-    debit: Account,
-    credit: Account,
-    amount: int,
-    *,
-    subject: str = "",
-    round_id: str = "",
-    detail: str,
-) -> Posting:
-    return Posting(operation, debit, credit, amount, subject, round_id, detail)
-
-
-def _for(
-    reservation: Reservation,
-    operation: Operation,
-    debit: Account,
-    credit: Account,
-    amount: int,
-    *,
-    reason: str = "",
-) -> Posting:
-    terms = {"reservation": str(reservation.reservation_id)} | (
-        {"reason": reason} if reason else {}
-    )
-    return Posting(
-        operation,
-        debit,
-        credit,
-        amount,
-        reservation.subject,
-        reservation.round_id,
-        canonical(terms),
-    )
 
 
 def _bad(request: MoneyRequest, expected: str, found: str) -> BadInput:

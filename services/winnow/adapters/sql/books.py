@@ -14,7 +14,8 @@ from winnow.adapters.sql.driver import Session
 from winnow.domain.errors import Conflict
 from winnow.domain.ids import BudgetId, Micros, Period
 from winnow.domain.ledger_chain import entry_hash, request_hash
-from winnow.domain.ledger_rules import EMPTY, Posting, Purse, check_request, moved
+from winnow.domain.ledger_postings import EMPTY, Posting, Purse, moved
+from winnow.domain.ledger_rules import check_request
 from winnow.domain.money import (
     Account,
     Balances,
@@ -82,7 +83,7 @@ class Books:
         Conflict
             An id was used before for another request.
         """
-        hashes = {}
+        hashes: dict[str, str] = {}
         for request in requests:
             check_request(request)
             digest = request_hash(request)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
 from sqlalchemy.pool import Pool, PoolProxiedConnection
 from sqlalchemy.sql import ClauseElement
@@ -158,13 +159,12 @@ def inserting(table: sa.Table, *columns: str) -> sa.Insert:
 
 
 def limited(statement: sa.Select[Any]) -> sa.Select[Any]:
-    """Give at most `row_limit` rows. SQLite's compiler would add an unnamed parameter for OFFSET."""
+    """Give at most `row_limit` rows."""
+    # Without an offset of its own, SQLite's compiler adds one as an unnamed parameter.
     return statement.limit(sa.bindparam("row_limit")).offset(sa.literal_column("0"))
 
 
 def ignoring_duplicates(table: sa.Table) -> sa.Insert:
     """Give an insert that leaves existing keys as they are."""
-    # Both databases word it alike, so the SQLite construct compiles for PostgreSQL too.
-    from sqlalchemy.dialects.sqlite import insert
-
-    return insert(table).on_conflict_do_nothing()
+    # Both databases word it alike: PostgreSQL's construct compiles for SQLite too.
+    return postgresql.insert(table).on_conflict_do_nothing()

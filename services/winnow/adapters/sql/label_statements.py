@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -41,21 +41,23 @@ UPDATE_REVISION = setting(LABELS, *CHANGING).where(
 SUPERSEDE = sa.update(LABELS).where(*_is(LABELS, *KEY)).values(latest=sa.literal_column("0"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def latest_of(n_frames: int) -> sa.Select[Any]:
     """Give the newest revisions of so many frames (`frame_0`, …)."""
-    frames = [sa.bindparam(f"frame_{pos}") for pos in range(n_frames)]
+    frames: list[sa.BindParameter[str]] = [sa.bindparam(f"frame_{pos}") for pos in range(n_frames)]
     return sa.select(*COLUMNS).where(
         *_is(LABELS, "label_task"), LABELS.c.frame_id.in_(frames), _NEWEST
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def find(columns: tuple[str, ...], *, n_states: int, latest_only: bool) -> sa.Select[Any]:
     """Give revisions by key, filtered by these columns and so many states (`state_0`, …)."""
     statement = sa.select(*COLUMNS).where(*_is(LABELS, *columns))
     statement = statement.order_by(*(LABELS.c[name] for name in KEY))
     if n_states:
-        states = [sa.bindparam(f"state_{pos}") for pos in range(n_states)]
+        states: list[sa.BindParameter[str]] = [
+            sa.bindparam(f"state_{pos}") for pos in range(n_states)
+        ]
         statement = statement.where(LABELS.c.state.in_(states))
     return statement.where(_NEWEST) if latest_only else statement

@@ -140,7 +140,11 @@ class SqlLabels:
         self._session.run_many(
             sql.ADD_TRANSITION, [_transition_params(step.transition) for step in steps]
         )
-        superseded = [_key_params(step.newest.key) for step in steps if _supersedes(step)]  # type: ignore[union-attr]
+        superseded = [
+            _key_params(step.newest.key)
+            for step in steps
+            if step.current is None and step.newest is not None
+        ]
         self._session.run_many(sql.SUPERSEDE, superseded)
         revisions = [advance(step) for step in steps]
         added = [
@@ -159,10 +163,6 @@ class SqlLabels:
         params |= {f"of_{name}": value for name, value in _key_params(after.key).items()}
         if self._session.run(sql.UPDATE_REVISION, params) != 1:
             raise _late(after.key, before.version, "another")
-
-
-def _supersedes(step: Step) -> bool:
-    return step.current is None and step.newest is not None
 
 
 def _check_version(transition: Transition, current: LabelRevision | None) -> None:
@@ -218,19 +218,32 @@ def _optional_revision(row: Any) -> LabelRevision | None:  # noqa: ANN401 - a da
 
 
 def _revision(row: Any) -> LabelRevision:  # noqa: ANN401 - a database row
-    frame_id, label_task, revision, state, *rest, expires_at = row
-    key = LabelKey(FrameId(frame_id), label_task, revision)
-    return LabelRevision(key, LabelState(state), *rest, optional_time_of(expires_at))
+    frame_id, label_task, revision, state, version, round_id, batch_id, parent = row[:8]
+    value, annotator, allowed_use, expires_at = row[8:]
+    return LabelRevision(
+        LabelKey(FrameId(frame_id), label_task, revision),
+        LabelState(state),
+        version,
+        round_id,
+        batch_id,
+        parent,
+        value,
+        annotator,
+        allowed_use,
+        optional_time_of(expires_at),
+    )
 
 
 def _transition(row: Any) -> Transition:  # noqa: ANN401 - a database row
-    frame_id, label_task, revision, version, origin, to_state, name, role, *rest, at = row
+    frame_id, label_task, revision, version, origin, to_state = row[:6]
+    name, role, evidence, reason, at = row[6:]
     return Transition(
         LabelKey(FrameId(frame_id), label_task, revision),
         version,
         None if origin is None else LabelState(origin),
         LabelState(to_state),
         Actor(name, Role(role)),
-        *rest,
+        evidence,
+        reason,
         time_of(at),
     )

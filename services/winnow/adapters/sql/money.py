@@ -20,11 +20,12 @@ from winnow.adapters.sql.books import (
 )
 from winnow.adapters.sql.codec import optional_time_text, time_of, time_text
 from winnow.adapters.sql.driver import Session
+from winnow.domain import ledger_postings as postings
 from winnow.domain import ledger_rules as rules
 from winnow.domain.errors import BadInput, Conflict, IntegrityError, NotFound
 from winnow.domain.ids import BudgetId, Micros, Period
 from winnow.domain.ledger_chain import genesis_hash, walk_chain
-from winnow.domain.ledger_rules import EMPTY, Posting, Purse
+from winnow.domain.ledger_postings import AMOUNT_MAX, EMPTY, Posting, Purse
 from winnow.domain.money import (
     Account,
     Allocate,
@@ -129,7 +130,7 @@ class SqlMoney:
         def judge() -> Outcome:
             outcome = rules.judge_commit(request, reservation)
             if outcome.applied and reservation and purse:
-                self._post(request, purse, rules.post_commit(request, reservation))
+                self._post(request, purse, postings.post_commit(request, reservation))
                 self._resolve(reservation, "committed", request.amount)
             return outcome
 
@@ -142,7 +143,7 @@ class SqlMoney:
         def judge() -> Outcome:
             outcome = rules.judge_release(request, reservation)
             if outcome.applied and reservation and purse:
-                self._post(request, purse, rules.post_release(request, reservation))
+                self._post(request, purse, postings.post_release(request, reservation))
                 self._resolve(reservation, "expired" if request.expired else "released", 0)
             return outcome
 
@@ -155,7 +156,7 @@ class SqlMoney:
         def judge() -> Outcome:
             outcome = rules.judge_overrun(request, reservation, purse)
             if outcome.applied and reservation and purse:
-                self._post(request, purse, rules.post_overrun(request, reservation))
+                self._post(request, purse, postings.post_overrun(request, reservation))
             return outcome
 
         return self._settle(request, judge)
@@ -209,7 +210,7 @@ class SqlMoney:
         self, budget_id: BudgetId, *, after_seq: int = 0, limit: int | None = None
     ) -> Iterator[Entry]:
         """Give the entries of a budget in order of its hash chain."""
-        left = limit if limit is not None else rules.AMOUNT_MAX
+        left = limit if limit is not None else AMOUNT_MAX
         while left > 0:
             params = {
                 "budget_id": budget_id,
@@ -253,8 +254,8 @@ class SqlMoney:
         self._books.keep([(request, outcome)])
         return outcome
 
-    def _post(self, request: MoneyRequest, purse: Purse, postings: Sequence[Posting]) -> None:
-        self._books.post(purse, [Line(request, posting) for posting in postings])
+    def _post(self, request: MoneyRequest, purse: Purse, moves: Sequence[Posting]) -> None:
+        self._books.post(purse, [Line(request, posting) for posting in moves])
 
     def _resolve(self, reservation: Reservation, state: str, committed: int) -> None:
         key = str(reservation.reservation_id)
@@ -267,7 +268,7 @@ class SqlMoney:
         if outcome.applied and purse is not None:
             if not purse.opened:
                 self._open(purse)
-            self._post(request, purse, rules.post_allocate(request))
+            self._post(request, purse, postings.post_allocate(request))
         return outcome
 
     def _open(self, purse: Purse) -> None:
@@ -295,10 +296,10 @@ class SqlMoney:
         for _, group in groupby(sorted(requests, key=account), key=account):
             members = list(group)
             purse = self._books.purse(members[0].budget_id, members[0].period)
-            lines = [Line(one, post) for one in members for post in rules.post_reserve(one)]
+            lines = [Line(one, post) for one in members for post in postings.post_reserve(one)]
             if purse is not None:
                 self._books.post(purse, lines)
-        held = [reservation_params(rules.reservation_of(request)) for request in requests]
+        held = [reservation_params(postings.reservation_of(request)) for request in requests]
         self._session.run_many(sql.ADD_RESERVATION, held)
 
     def _transfer(self, request: Transfer) -> Outcome:
@@ -307,7 +308,7 @@ class SqlMoney:
         rate = None if request.rate_id is None else self._rate(request.rate_id)
         outcome = rules.judge_transfer(request, source, target, rate)
         if outcome.applied and source is not None and target is not None:
-            out, into = rules.post_transfer(request, source.budget, target.budget, rate)
+            out, into = postings.post_transfer(request, source.budget, target.budget, rate)
             self._post(request, source, [out])
             # Read again: both periods may lie in one budget, which has one chain.
             target = self._books.purse(request.to_budget, request.to_period) or target
@@ -325,7 +326,7 @@ class SqlMoney:
         signed = [amount if credit == Account.SPENT else -amount for _, credit, amount in rows]
         outcome = rules.judge_correct(request, purse, sum(signed) if rows else None)
         if outcome.applied and purse is not None:
-            self._post(request, purse, rules.post_correct(request, rows[0][0]))
+            self._post(request, purse, postings.post_correct(request, rows[0][0]))
         return outcome
 
     def _close(self, request: Close) -> Outcome:
@@ -333,7 +334,7 @@ class SqlMoney:
         n_open = self._pending(request.budget_id).get(request.period, (0, 0))[0]
         outcome = rules.judge_close(request, purse, n_open)
         if outcome.applied and purse is not None:
-            lines = [Line(request, posting) for posting in rules.post_close(request, purse)]
+            lines = [Line(request, posting) for posting in postings.post_close(request, purse)]
             self._books.post(purse, lines, closed_at=request.at)
         return outcome
 

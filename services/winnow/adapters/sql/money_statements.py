@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 import sqlalchemy as sa
@@ -106,7 +106,7 @@ ENTRIES_AFTER = limited(
     )
     .order_by(ENTRIES.c.seq)
 )  # fmt: skip
-_SPENT = sa.literal_column("'spent'")
+_SPENT: sa.ColumnElement[str] = sa.literal_column("'spent'")
 # What a transfer moved into `spent`, and what later corrections of it moved out again.
 SPENT_BY = sa.select(ENTRIES.c.round_id, ENTRIES.c.credit, ENTRIES.c.amount).where(
     ENTRIES.c.budget_id == sa.bindparam("budget_id"),
@@ -122,10 +122,10 @@ SPENT_BY = sa.select(ENTRIES.c.round_id, ENTRIES.c.credit, ENTRIES.c.amount).whe
 )
 
 
-@lru_cache(maxsize=None)
+@cache
 def outcomes_of(n_ids: int) -> sa.Select[Any]:
     """Give the stored outcomes of so many transfers (`id_0`, …)."""
-    ids = [sa.bindparam(f"id_{pos}") for pos in range(n_ids)]
+    ids: list[sa.BindParameter[str]] = [sa.bindparam(f"id_{pos}") for pos in range(n_ids)]
     columns = [
         TRANSFERS.c[name]
         for name in ("transfer_id", "request_hash", "outcome", "expected", "found")
@@ -133,7 +133,7 @@ def outcomes_of(n_ids: int) -> sa.Select[Any]:
     return sa.select(*columns).where(TRANSFERS.c.transfer_id.in_(ids))
 
 
-@lru_cache(maxsize=None)
+@cache
 def reservations(given: tuple[str, ...], *, open_only: bool) -> sa.Select[Any]:
     """Give reservations by deadline, filtered by the given columns."""
     table = RESERVATIONS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -79,7 +79,7 @@ class SqlRecords:
         return dict(self._session.rows(_count(table.name, tuple(params)), params))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _adapter(row_type: type[Any]) -> TypeAdapter[Any]:
     return TypeAdapter(row_type)
 
@@ -100,25 +100,25 @@ def _encoded(table: Table[R], row: R) -> dict[str, object]:
     }
 
 
-@lru_cache(maxsize=None)
+@cache
 def _get(name: str) -> sa.Select[tuple[str]]:
     table = schema.RECORDS[name]
     return sa.select(table.c.body).where(table.c.key == sa.bindparam("key"))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _lock(name: str) -> sa.Select[tuple[str, int]]:
     table = schema.RECORDS[name]
     matching = table.c.key == sa.bindparam("key")
     return sa.select(table.c.body, table.c.version).where(matching).with_for_update()
 
 
-@lru_cache(maxsize=None)
+@cache
 def _insert(name: str) -> sa.Insert:
     return ignoring_duplicates(schema.RECORDS[name])
 
 
-@lru_cache(maxsize=None)
+@cache
 def _update(name: str) -> sa.Update:
     table = schema.RECORDS[name]
     return setting(table, "group_id", "state", "due_at", "body", "version").where(
@@ -126,7 +126,7 @@ def _update(name: str) -> sa.Update:
     )
 
 
-@lru_cache(maxsize=None)
+@cache
 def _find(name: str, given: tuple[str, ...]) -> sa.Select[tuple[str]]:
     table = schema.RECORDS[name]
     statement = sa.select(table.c.body).order_by(table.c.key)
@@ -138,7 +138,7 @@ def _find(name: str, given: tuple[str, ...]) -> sa.Select[tuple[str]]:
     return limited(statement) if "row_limit" in given else statement
 
 
-@lru_cache(maxsize=None)
+@cache
 def _count(name: str, given: tuple[str, ...]) -> sa.Select[tuple[str, int]]:
     table = schema.RECORDS[name]
     statement = sa.select(table.c.state, sa.func.count()).group_by(table.c.state)
