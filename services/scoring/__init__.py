@@ -1,0 +1,1 @@
+"""Committee predictions over a pool snapshot."""

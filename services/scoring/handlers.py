@@ -1,0 +1,248 @@
+"""What scoring does with its inputs: one function each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from scoring.metrics import COVERAGE, FRAMES, OVERRUN, PART_SECONDS, RUNS
+from winnow.contracts.artifacts import Members, Scores, Snapshot, read_manifest, write_manifest
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import DomainError
+from winnow.domain.events import Event, PoolScored, RoundHalted, RoundOpened, ScoreKind, Stage
+from winnow.domain.ids import (
+    CommitteeVersion,
+    Micros,
+    RoundId,
+    derived_uuid,
+    inference_reservation_id,
+)
+from winnow.domain.money import Commit
+from winnow.domain.rows import ScoringRunRow
+from winnow.domain.tables import SCORING_RUNS
+from winnow.policy.model import ScoringSection, parse_policy
+from winnow.ports.blobs import Blobs
+from winnow.ports.clock import Clock
+from winnow.ports.committee import Committee
+from winnow.ports.ledger import Ledger, Transaction
+from winnow.tasks.part_scoring import gather_parts, score_part
+from winnow.telemetry import logs
+
+log = logs.get_logger()
+
+
+def on_round_opened(
+    event: RoundOpened, /, *, tx: Transaction, blobs: Blobs, clock: Clock
+) -> Sequence[Event]:
+    """Pass a round without committee on; for any other begin the barrier over its parts."""
+    snapshot = read_manifest(blobs, event.snapshot, Snapshot)
+    if snapshot.members is None:
+        RUNS.labels("none").inc()
+        return [_nothing_scored(event, snapshot)]
+    deadline = parse_policy(blobs.get(event.policy)).scoring.deadline_minutes
+    row = ScoringRunRow(
+        key=event.round_id,
+        state="scoring",
+        n_parts=len(snapshot.parts),
+        parts=(),
+        answered=(),
+        gpu_ms=0,
+        members_answered=(),
+        committee_version=event.committee_version,
+        members=snapshot.members,
+        snapshot=event.snapshot,
+        policy=event.policy,
+        seed=event.seed,
+        due_at=clock.now() + timedelta(minutes=deadline),
+    )
+    tx.records.insert(SCORING_RUNS, row)
+    return []
+
+
+def on_parts_tick(
+    *,
+    tx: Transaction,
+    ledger: Ledger,
+    blobs: Blobs,
+    committee: Committee,
+    clock: Clock,
+    frames_per_call: int,
+) -> Sequence[Event]:
+    """Score the next part of the snapshot that is due first; close its barrier after the last."""
+    with ledger.snapshot() as view:
+        rows = view.records.find(SCORING_RUNS, state="scoring")
+    if not rows:
+        return []
+    row = min(rows, key=lambda one: (one.due_at is None, one.due_at, one.key))
+    snapshot = read_manifest(blobs, row.snapshot, Snapshot)
+    overdue = row.due_at is not None and clock.now() >= row.due_at
+    if not overdue and len(row.parts) < row.n_parts:
+        try:
+            row = _with_next_part(row, snapshot, blobs, committee, frames_per_call)
+        except DomainError as error:  # damaged bytes stay damaged: no retry can score them
+            return _close(row, snapshot, tx=tx, blobs=blobs, clock=clock, halted=str(error))
+    if overdue or len(row.parts) == row.n_parts:
+        return _close(row, snapshot, tx=tx, blobs=blobs, clock=clock)
+    longer = row
+    tx.records.update(
+        SCORING_RUNS, row.key, lambda old: longer if len(longer.parts) > len(old.parts) else old
+    )
+    return []
+
+
+def _with_next_part(
+    row: ScoringRunRow,
+    snapshot: Snapshot,
+    blobs: Blobs,
+    committee: Committee,
+    frames_per_call: int,
+) -> ScoringRunRow:
+    done = {pos for pos, _ in row.parts}
+    pos = next(pos for pos in range(row.n_parts) if pos not in done)
+    scored = score_part(
+        blobs,
+        committee,
+        snapshot.parts[pos],
+        version=CommitteeVersion(row.committee_version),
+        members=row.members,
+        n_classes=len(snapshot.class_names),
+        frames_per_call=frames_per_call,
+        prefix=_prefix(row.key),
+    )
+    FRAMES.inc(scored.n_scored)
+    PART_SECONDS.observe(scored.compute_ms / 1000)
+    first = not row.parts
+    return replace(
+        row,
+        parts=(*row.parts, (pos, scored.scores)),
+        answered=(*row.answered, scored.answered),
+        gpu_ms=row.gpu_ms + scored.compute_ms,
+        members_answered=tuple(
+            member for member in scored.answered if first or member in row.members_answered
+        ),
+    )
+
+
+def _close(
+    row: ScoringRunRow,
+    snapshot: Snapshot,
+    *,
+    tx: Transaction,
+    blobs: Blobs,
+    clock: Clock,
+    halted: str = "",
+) -> list[Event]:
+    """Write the scores manifest, pay for what was computed, say how it ended."""
+    scores, n_scored = _write_scores(row, snapshot, blobs)
+    section = parse_policy(blobs.get(row.policy)).scoring
+    reason = halted or _shortfall(row, section, n_scored, snapshot.n_eligible)
+    state = "incomplete" if reason else "scored"
+    tx.records.update(SCORING_RUNS, row.key, lambda _: replace(row, state=state, due_at=None))
+    _pay(row, tx=tx, clock=clock)
+    RUNS.labels(state).inc()
+    COVERAGE.set(_coverage(n_scored, snapshot.n_eligible))
+    if reason:
+        kept = f"scores of {n_scored} frames: {scores.key}"
+        return [RoundHalted(RoundId(row.key), Stage.SCORING, reason, kept)]
+    return [
+        PoolScored(
+            round_id=RoundId(row.key),
+            kind=ScoreKind.COMMITTEE,
+            n_frames=snapshot.n_eligible,
+            n_scored=n_scored,
+            members_expected=_names(blobs, row.members),
+            members_answered=row.members_answered,
+            gpu_ms=row.gpu_ms,
+            scores=scores,
+            snapshot=row.snapshot,
+            policy=row.policy,
+            seed=row.seed,
+        )
+    ]
+
+
+def _write_scores(row: ScoringRunRow, snapshot: Snapshot, blobs: Blobs) -> tuple[BlobRef, int]:
+    by_pos = {
+        pos: (ref, answered) for (pos, ref), answered in zip(row.parts, row.answered, strict=True)
+    }
+    gathered = gather_parts(
+        blobs,
+        [by_pos.get(pos) for pos in range(row.n_parts)],
+        members=row.members_answered,
+        n_classes=len(snapshot.class_names),
+        prefix=_prefix(row.key),
+    )
+    scores = Scores(
+        round_id=row.key,
+        committee_version=row.committee_version,
+        members=row.members_answered,
+        class_names=snapshot.class_names,
+        parts=gathered.parts,
+        n_scored=gathered.n_scored,
+        member_digests=gathered.digests,
+    )
+    return write_manifest(blobs, scores, prefix=_prefix(row.key)), gathered.n_scored
+
+
+def _shortfall(row: ScoringRunRow, section: ScoringSection, n_scored: int, n_eligible: int) -> str:
+    """Say what is missing for selection to go on, or nothing."""
+    coverage = _coverage(n_scored, n_eligible)
+    if coverage < section.coverage_min:
+        return (
+            f"expected {section.coverage_min:.0%} of {n_eligible} eligible frames scored before "
+            f"the deadline, found {n_scored} ({coverage:.1%}); "
+            f"{len(row.parts)} of {row.n_parts} parts"
+        )
+    if len(row.members_answered) < section.members_min:
+        names = ", ".join(row.members_answered) or "none"
+        return f"expected answers of {section.members_min} members, found {names}"
+    return ""
+
+
+def _names(blobs: Blobs, members: BlobRef) -> tuple[str, ...]:
+    return tuple(member.name for member in read_manifest(blobs, members, Members).members)
+
+
+def _coverage(n_scored: int, n_eligible: int) -> float:
+    return n_scored / n_eligible if n_eligible else 1.0
+
+
+def _pay(row: ScoringRunRow, *, tx: Transaction, clock: Clock) -> None:
+    """Commit what was measured, at most what was reserved; the rest flows back."""
+    reservation_id = inference_reservation_id(RoundId(row.key))
+    reservation = tx.money.reservation(reservation_id)
+    if reservation is None:
+        log.warning("scoring.unreserved", round_id=row.key, gpu_ms=row.gpu_ms)
+        return
+    beyond = max(0, row.gpu_ms - reservation.amount)
+    commit = Commit(
+        transfer_id=derived_uuid("commit", reservation_id),
+        reservation_id=reservation_id,
+        amount=Micros(row.gpu_ms - beyond),
+        at=clock.now(),
+    )
+    outcome = tx.money.commit(commit)
+    if beyond or not outcome.applied:
+        OVERRUN.inc(beyond)
+        log.warning("scoring.overrun", round_id=row.key, gpu_ms=beyond, outcome=outcome.kind.value)
+
+
+def _nothing_scored(event: RoundOpened, snapshot: Snapshot) -> PoolScored:
+    return PoolScored(
+        round_id=event.round_id,
+        kind=ScoreKind.NONE,
+        n_frames=snapshot.n_eligible,
+        n_scored=0,
+        members_expected=(),
+        members_answered=(),
+        gpu_ms=0,
+        scores=None,
+        snapshot=event.snapshot,
+        policy=event.policy,
+        seed=event.seed,
+    )
+
+
+def _prefix(round_id: str) -> str:
+    return f"scores/{round_id}"

@@ -1,0 +1,26 @@
+"""What scoring must be told."""
+
+from __future__ import annotations
+
+from pydantic import Field
+from pydantic_settings import SettingsConfigDict
+
+from winnow.runtime.settings import ServiceSettings
+
+
+class ScoringSettings(ServiceSettings):
+    """Read from `WINNOW_SCORING_*`; every mistake is reported at once."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WINNOW_SCORING_", frozen=True, extra="forbid", hide_input_in_errors=True
+    )
+
+    tick_seconds: float = Field(
+        default=0.1, gt=0, description="Pause between two parts of a snapshot."
+    )
+    frames_per_call: int = Field(
+        default=256, ge=1, description="Frames in memory and in one call of the committee."
+    )
+    committee_versions_max: int = Field(
+        default=2, ge=1, description="Committee versions kept in memory; one per open round."
+    )

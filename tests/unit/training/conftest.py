@@ -1,0 +1,26 @@
+"""The outside of a step, in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from retrain.settings import RetrainSettings
+from retrain.steps import Context
+from winnow.adapters.file_blobs import FileBlobs
+from winnow.adapters.sqlite_ledger import SqliteLedger
+from winnow.testing.manual_clock import ManualClock
+
+
+@pytest.fixture
+def context(tmp_path: Path) -> Iterator[Context]:
+    ledger = SqliteLedger(tmp_path / "ledger.db")
+    settings = RetrainSettings.embedded(tmp_path, runner="inline")
+    yield Context(
+        blobs=FileBlobs(tmp_path / "blobs"),
+        ledger=ledger,
+        clock=ManualClock(),
+        settings=settings,
+    )
+    ledger.close()

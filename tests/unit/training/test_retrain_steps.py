@@ -1,0 +1,128 @@
+"""A run: given a dataset snapshot, then members, their evaluation and one fact."""
+
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import pytest
+from retrain import steps
+from retrain.steps import Context
+from tests.unit.training.toy_world import CLASSES, put_dataset
+from winnow.contracts.artifacts import Evaluation, Members, read_manifest
+from winnow.contracts.mapping import from_message
+from winnow.contracts.references import read_reference, reference_text
+from winnow.domain.errors import BadInput, IntegrityError, Retryable
+from winnow.domain.events import RoundTrained
+from winnow.domain.tables import MODELS
+from winnow.tasks.committee import CommitteeModel
+
+
+def run(context: Context, **changes: object) -> str:
+    dataset = reference_text(put_dataset(context.blobs, **changes))  # type: ignore[arg-type]
+    orders = steps.plan(context, round_id="r0", dataset=dataset)
+    members = [steps.train_member(context, order=order) for order in orders]
+    return steps.register(context, round_id="r0", dataset=dataset, members=members)
+
+
+def test_a_run_registers_members_and_states_the_round_trained_once(context: Context) -> None:
+    ref = read_reference(run(context))
+    assert read_reference(run(context)) == ref
+
+    with context.ledger.snapshot() as view:
+        rows = view.records.find(MODELS, group="c0")
+        sent = view.boxes.unsent("retrain", 10)
+    manifest = read_manifest(context.blobs, ref, Members)
+    assert [row.key for row in rows] == ["c0-m0", "c0-m1"]
+    assert [row.checkpoint for row in rows] == [m.checkpoint for m in manifest.members]
+    assert len(sent) == 1
+    fact = from_message(sent[0].message).data
+    assert isinstance(fact, RoundTrained)
+    assert fact.members == ref
+    assert dict(fact.metrics) == pytest.approx(manifest.metrics)
+    assert fact.committee_version == "c0"
+
+
+def test_the_evaluation_tells_of_committee_members_and_classes(context: Context) -> None:
+    manifest = read_manifest(context.blobs, read_reference(run(context)), Members)
+    assert manifest.evaluation is not None
+    report = read_manifest(context.blobs, manifest.evaluation, Evaluation)
+    assert report.n_holdout == 12
+    assert set(report.classes) == set(CLASSES)
+    assert report.committee["accuracy"] >= 0.9
+    assert set(report.members) == {"m0", "m1"}
+    assert manifest.metrics == report.committee
+    assert len({member.seed for member in manifest.members}) == 2
+
+
+def test_without_holdout_nothing_is_claimed(context: Context) -> None:
+    manifest = read_manifest(context.blobs, read_reference(run(context, holdouts=())), Members)
+    assert manifest.metrics == {}
+
+
+def test_a_dataset_without_labels_is_refused(context: Context) -> None:
+    dataset = reference_text(put_dataset(context.blobs, n=0))
+    with pytest.raises(BadInput, match="found none to train on"):
+        steps.plan(context, round_id="r0", dataset=dataset)
+
+
+def test_the_committee_answers_with_each_members_own_temperature(context: Context) -> None:
+    ref = read_reference(run(context))
+    model = CommitteeModel.load(context.blobs, ref)
+    frames = [context.blobs.get(r) for r in _holdout_refs(context, ref)]
+    answer = model.score(frames)
+    assert answer.probs_NMC.shape == (12, 2, 3)
+    assert answer.members_answered == ("m0", "m1")
+    assert answer.probs_NMC.sum(axis=2) == pytest.approx(1.0, abs=1e-5)
+    again = CommitteeModel.load(context.blobs, ref).score(frames)
+    assert again.probs_NMC.tobytes() == answer.probs_NMC.tobytes()
+
+
+def _holdout_refs(context: Context, ref: object) -> list[object]:
+    from winnow.contracts.artifacts import HOLDOUT, read_table
+    from winnow.contracts.references import frame_refs
+
+    manifest = read_manifest(context.blobs, ref, Members)  # type: ignore[arg-type]
+    assert manifest.evaluation is not None
+    report = read_manifest(context.blobs, manifest.evaluation, Evaluation)
+    return list(frame_refs(read_table(context.blobs, report.holdouts[0], HOLDOUT)))
+
+
+def test_a_member_that_fails_is_left_out_and_named_by_its_absence(context: Context) -> None:
+    model = CommitteeModel.load(context.blobs, read_reference(run(context)))
+    frames = [context.blobs.get(r) for r in _holdout_refs(context, read_reference(run(context)))]  # type: ignore[arg-type]
+    broken = dataclasses.replace(model._members[0], temperature=float("inf"))
+    good = model._members[1]
+    nan = dataclasses.replace(broken, network=_Nan())  # type: ignore[arg-type]
+    partial = CommitteeModel([nan, good], class_names=CLASSES).score(frames)
+    assert partial.members_answered == ("m1",)
+    assert partial.probs_NMC.shape == (12, 1, 3)
+    with pytest.raises(Retryable, match="found none"):
+        CommitteeModel([nan], class_names=CLASSES).score(frames)
+
+
+class _Nan:
+    def eval(self) -> None: ...
+
+    def __call__(self, inputs: object) -> object:
+        raise RuntimeError("out of memory")
+
+
+def test_a_checkpoint_with_other_bytes_is_refused(context: Context) -> None:
+    ref = read_reference(run(context))
+    manifest = read_manifest(context.blobs, ref, Members)
+    other = context.blobs.put(b"no checkpoint", prefix="models", media_type="x")
+    spoiled = manifest.model_copy(
+        update={"members": (manifest.members[0].model_copy(update={"checkpoint": other}),)}
+    )
+    from winnow.contracts.artifacts import write_manifest
+
+    where = write_manifest(context.blobs, spoiled, prefix="models")
+    with pytest.raises(IntegrityError, match="expected a checkpoint"):
+        CommitteeModel.load(context.blobs, where)
+
+
+def test_planning_and_registering_do_not_wait_for_torch() -> None:
+    code = "import sys, retrain.steps, retrain.app, winnow.tasks.committee; assert 'torch' not in sys.modules, 'torch'; assert 'kfp' not in sys.modules, 'kfp'"  # noqa: E501
+    subprocess.run([sys.executable, "-c", code], check=True, cwd="pipelines")
