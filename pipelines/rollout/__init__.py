@@ -1,0 +1,1 @@
+"""Trained members to the active committee."""
