@@ -1,0 +1,167 @@
+"""What people ask of the loop becomes commands for the services that own it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+from tests.unit.console.conftest import House
+
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.ids import FrameId
+from winnow.domain.labels import Actor, Role
+from winnow.domain.tables import (
+    BATCHES,
+    COMMANDS,
+    GATEWAY_EXCEPTIONS,
+    ROUNDS,
+    BatchRow,
+    CommandRow,
+    ExceptionRow,
+    RoundRow,
+)
+from winnow.policy.model import Policy
+
+REF = BlobRef("b", "k", "0" * 64, 1, "application/json")
+ROUND = RoundRow(
+    key="r0", number=0, state="open", policy=REF, policy_sha256="0" * 64, seed=0,
+    committee_version="", members=None, snapshot=REF, n_frames=10, opened_by="me",
+)  # fmt: skip
+BATCH = BatchRow("r0-batch", "r0", "proposed", 2, 2, REF, 160_000)
+FRAME = FrameId("f" * 32)
+
+
+def commands(house: House) -> list[CommandRow]:
+    with house.ledger.snapshot() as view:
+        return [row for row in view.records.find(COMMANDS) if row.service != "console"]
+
+
+def given_a_proposed_batch(house: House) -> None:
+    with house.ledger.transaction() as tx:
+        tx.records.insert(ROUNDS, ROUND)
+        tx.records.insert(BATCHES, BATCH)
+        tx.labels.begin(
+            [FRAME],
+            "classification",
+            round_id="r0",
+            batch_id="r0-batch",
+            actor=Actor("selection", Role.SELECTOR),
+            evidence="manifest",
+            at=house.clock.now(),
+        )
+
+
+def test_opening_a_round_pins_the_policy_and_asks_rounds(house: House) -> None:
+    document = house.do("/v1/rounds", {"policy": "seed: 7"})
+    (row,) = commands(house)
+    assert (row.service, row.name, row.state, row.role) == (
+        "rounds", "round.open", "pending", "ml_engineer",
+    )  # fmt: skip
+    arguments = json.loads(row.arguments)
+    assert arguments["opened_by"] == "me"
+    ref = BlobRef(**arguments["policy"])
+    assert ref.key.startswith("policies/")
+    assert house.blobs.get(ref) == Policy(seed=7).canonical()
+    assert house.get(f"/v1/commands/{document['id']}")["state"] == "pending"
+
+
+def test_a_policy_with_three_mistakes_lists_three_and_opens_nothing(house: House) -> None:
+    text = "qa: {sample_share: 2}\ntraining: {members: many}\nsurprise: 1"
+    status, kind, message = house.refused("/v1/rounds", {"policy": text, "where": "p.yaml"})
+    assert (status, kind) == (422, "BadInput")
+    assert message.startswith("p.yaml: 3 mistake(s)")
+    assert all(name in message for name in ("qa.sample_share", "training.members", "surprise"))
+    assert commands(house) == []
+    assert house.audit()[-1].state == "refused"
+
+
+def test_the_same_key_opens_one_round(house: House) -> None:
+    first = house.do("/v1/rounds", {"policy": ""}, key="k")
+    again = house.do("/v1/rounds", {"policy": ""}, key="k")
+    assert again["id"] == first["id"]
+    assert len(commands(house)) == 1
+
+
+def test_a_command_shows_the_answer_of_its_service(house: House) -> None:
+    asked = house.do("/v1/rounds", {"policy": ""}, key="k")
+    with house.ledger.transaction() as tx:
+        answer = '{"round_id":"r0"}'
+        tx.records.update(
+            COMMANDS, asked["id"], lambda row: replace(row, state="done", answer=answer)
+        )
+    assert house.get(f"/v1/commands/{asked['id']}")["answer"] == {"round_id": "r0"}
+    assert house.do("/v1/rounds", {"policy": ""}, key="k")["state"] == "done"
+    assert house.ask("GET", "/v1/commands/unknown").status_code == 404
+
+
+def test_decisions_on_a_batch_go_to_selection(house: House) -> None:
+    given_a_proposed_batch(house)
+    house.do("/v1/batches/r0-batch/approve", {})
+    house.do("/v1/batches/r0-batch/reject", {"reason": "wrong site"})
+    amendment = {"removed": [FRAME], "added": ["e" * 32], "reason": "blurred"}
+    house.do("/v1/batches/r0-batch/amend", amendment)
+    found = {row.name: json.loads(row.arguments) for row in commands(house)}
+    assert {row.service for row in commands(house)} == {"selection"}
+    assert found["batch.approve"] == {"batch_id": "r0-batch", "reason": ""}
+    assert found["batch.reject"] == {"batch_id": "r0-batch", "reason": "wrong site"}
+    assert found["batch.amend"] == {"batch_id": "r0-batch", **amendment}
+
+
+def test_an_unknown_batch_is_not_found(house: House) -> None:
+    assert house.refused("/v1/batches/r9-batch/approve", {})[0] == 404
+    assert house.ask("GET", "/v1/batches/r9-batch").status_code == 404
+
+
+def test_only_a_data_steward_asks_for_promotion(fleet: House) -> None:
+    engineer = fleet.person("eli", "ml_engineer")
+    steward = fleet.person("sam", "data_steward")
+    body = {"round_id": "r0"}
+    assert fleet.refused("/v1/labels/promote", body, token=engineer)[0] == 403
+    fleet.do("/v1/labels/promote", body, token=steward)
+    (row,) = commands(fleet)
+    assert (row.service, row.name, row.actor, row.role) == (
+        "qa", "label.promote", "sam", "data_steward",
+    )  # fmt: skip
+
+
+def test_a_round_tells_its_stages_and_for_whom_it_waits(house: House) -> None:
+    given_a_proposed_batch(house)
+    document = house.get("/v1/rounds/0")
+    stages = {stage["stage"]: stage["state"] for stage in document["stages"]}
+    assert (stages["snapshot"], stages["selection"], stages["qa"]) == ("open", "proposed", "")
+    assert document["labels"] == {"candidate": 1}
+    assert document["waits"] == ["a reviewer: winnow batch approve r0-batch"]
+    assert [row["id"] for row in house.get("/v1/rounds")] == ["r0"]
+    assert house.ask("GET", "/v1/rounds/5").status_code == 404
+
+
+def test_labels_are_counted_and_told_step_by_step(house: House) -> None:
+    given_a_proposed_batch(house)
+    assert house.get("/v1/labels/counts") == {"candidate": 1}
+    assert house.get("/v1/labels/counts?round_id=r7") == {}
+    (revision,) = house.get(f"/v1/labels/{FRAME}")["revisions"]
+    assert [step["to"] for step in revision["steps"]] == ["candidate"]
+    assert house.ask("GET", "/v1/labels/unknown").status_code == 404
+
+
+def test_an_exception_is_resolved_by_the_service_that_raised_it(house: House) -> None:
+    row = ExceptionRow("x1", "labeling_gateway", "late_answer", "task", "money expired", "open")
+    with house.ledger.transaction() as tx:
+        tx.records.insert(GATEWAY_EXCEPTIONS, row)
+    assert [found["key"] for found in house.get("/v1/exceptions")] == ["x1"]
+    house.do("/v1/exceptions/x1/resolve", {"resolution": "paid by hand"})
+    (command,) = commands(house)
+    assert (command.service, command.name) == ("labeling_gateway", "exception.resolve")
+    assert house.refused("/v1/exceptions/x2/resolve", {"resolution": "?"})[0] == 404
+
+
+def test_status_is_one_document_of_everything(house: House) -> None:
+    given_a_proposed_batch(house)
+    house.do("/v1/budgets/allocate", {"kind": "upload", "amount": 10})
+    status = house.get("/v1/status")
+    assert status["person"] == "me"
+    assert status["rounds"][0]["waits"] == ["a reviewer: winnow batch approve r0-batch"]
+    assert status["budgets"][0]["periods"][0]["balances"]["available"] == 10
+    assert status["labels"] == {"candidate": 1}
+    assert set(status["backlog"].values()) == {0}
+    assert status["dead_letters"] == {}
