@@ -7,10 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from winnow.constraints.pixels import Frame, Grey, area_resize, luma
+from winnow.constraints.pixels import Frame, Grey, area_resize, luma, shrink
 
+SIDE = 32
+"""All three blocks start from a frame reduced to this square."""
 GREY_SIDE = 8
-EDGE_SIDE = 32
 CELLS = 4
 ORIENTATIONS = 8
 COLOUR_SIDE = 2
@@ -50,23 +51,23 @@ class PixelEncoder:
 
 
 def _vector(frame: Frame) -> Vector:
-    grey = luma(frame)
-    blocks = (_layout(grey), _edges(grey), _colours(frame))
+    small = shrink(frame, side=SIDE)
+    grey = luma(small)
+    blocks = (_layout(grey), _edges(grey), _colours(small))
     return np.concatenate([_unit(block) for block in blocks])
 
 
 def _layout(grey: Grey) -> Vector:
-    small = area_resize(grey, height=GREY_SIDE, width=GREY_SIDE).ravel()
-    centred: Vector = small - small.mean()
+    cells = area_resize(grey, height=GREY_SIDE, width=GREY_SIDE).ravel()
+    centred: Vector = cells - cells.mean()
     return centred
 
 
 def _edges(grey: Grey) -> Vector:
-    small = area_resize(grey, height=EDGE_SIDE, width=EDGE_SIDE)
-    down, right = np.gradient(small)
+    down, right = np.gradient(grey)
     angle = np.arctan2(down, right) % np.pi  # light to dark is dark to light
     orientation = np.minimum((angle * (ORIENTATIONS / np.pi)).astype(np.int64), ORIENTATIONS - 1)
-    cell_of_pixel = np.arange(EDGE_SIDE) * CELLS // EDGE_SIDE
+    cell_of_pixel = np.arange(SIDE) * CELLS // SIDE
     cell = cell_of_pixel[:, None] * CELLS + cell_of_pixel
     histogram = np.bincount(
         (cell * ORIENTATIONS + orientation).ravel(),
@@ -77,15 +78,12 @@ def _edges(grey: Grey) -> Vector:
     return edges
 
 
-def _colours(frame: Frame) -> Vector:
-    pixels = frame.astype(np.float32)
-    means = [
-        area_resize(pixels[:, :, channel], height=COLOUR_SIDE, width=COLOUR_SIDE).ravel()
-        for channel in range(3)
-    ]
-    spread = pixels.reshape(-1, 3).std(axis=0)
+def _colours(small: Vector) -> Vector:
+    half = SIDE // COLOUR_SIDE
+    cells = small.reshape(COLOUR_SIDE, half, COLOUR_SIDE, half, 3).mean(axis=(1, 3))
+    spread = small.reshape(-1, 3).std(axis=0)
     # One grey level keeps the block of a black frame from being zero.
-    colours: Vector = np.concatenate([*means, spread]) + np.float32(1)
+    colours: Vector = np.concatenate([cells.ravel(), spread]) + np.float32(1)
     return colours
 
 

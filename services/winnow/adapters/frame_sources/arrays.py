@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -62,11 +62,11 @@ class ArraySource:
         rest = (f"arrays left out: {', '.join(left)}",) if left else ()
         return (f"images from {self._images_name!r}, {labels}", *rest)
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:
         """Give the images in the order of the array, as PNG."""
         from PIL import Image
 
-        for pos in range(self.n_frames):
+        for pos in range(self.n_frames) if positions is None else sorted(positions):
             sink = io.BytesIO()
             Image.fromarray(self._pixels(pos)).save(sink, format="PNG")
             yield SourceFrame(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
@@ -70,12 +70,13 @@ class CocoSource:
             notes.append(f"{self._file.n_without_area} box(es) without area left out")
         return tuple(notes)
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:
         """Give the images in the order of the file."""
         archives: dict[str, zipfile.ZipFile] = {}
         try:
-            for image, path in zip(self._file.images, self._where, strict=True):
-                yield self._frame(image, self._read(image, path, archives))
+            for pos in range(self.n_frames) if positions is None else sorted(positions):
+                image = self._file.images[pos]
+                yield self._frame(image, self._read(image, self._where[pos], archives))
         finally:
             for archive in archives.values():
                 archive.close()

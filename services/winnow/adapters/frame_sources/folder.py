@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
 
@@ -62,11 +62,12 @@ class FolderSource:
         others = (f"{self._n_others} other file(s) left out",) if self._n_others else ()
         return (labels, *others)
 
-    def frames(self) -> Iterator[SourceFrame]:
+    def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:
         """Give the images by path."""
         depth = self._class_depth
-        for path, folders in zip(self._images, self._folders, strict=True):
-            below = 0 if depth is None else depth + 1
+        below = 0 if depth is None else depth + 1
+        for pos in range(self.n_frames) if positions is None else sorted(positions):
+            path, folders = self._images[pos], self._folders[pos]
             yield SourceFrame(
                 data=read_frame_file(path),
                 name=path.relative_to(self._root).as_posix(),

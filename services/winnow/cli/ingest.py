@@ -1,0 +1,121 @@
+"""`winnow ingest`: register the frames that lie at a path."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeRemainingColumn,
+)
+
+from winnow.adapters.connect import connect_blobs, connect_ledger
+from winnow.adapters.frame_sources.open import open_source
+from winnow.adapters.pixel_encoder import PixelEncoder
+from winnow.adapters.system_clock import SystemClock
+from winnow.cli.door import STATE_DEFAULT
+from winnow.ports.frame_source import FrameSource
+from winnow.runtime.ingestion import IngestOptions, IngestReport, ingest_frames
+from winnow.runtime.settings import ServiceSettings
+
+
+def ingest(
+    path: Annotated[Path, typer.Argument(help="Folder of images, COCO .json or .npz.")],
+    holdout: Annotated[
+        float, typer.Option(help="Share kept aside to measure the committee, never queried.")
+    ] = 0.0,
+    by: Annotated[
+        str, typer.Option(help="Keep whole `session`s or near-duplicate `cluster`s together.")
+    ] = "",
+    source: Annotated[str, typer.Option(help="Name of the source; by default its path's.")] = "",
+    vehicle: Annotated[str, typer.Option(help="Which vehicle recorded it.")] = "",
+    limit: Annotated[int | None, typer.Option(help="Take so many frames, evenly spaced.")] = None,
+    state: Annotated[
+        Path, typer.Option("--state", envvar="WINNOW_STATE", help="State folder of ring 1.")
+    ] = STATE_DEFAULT,
+) -> None:
+    """Register frames: a folder, COCO file or .npz.
+
+    Sub-folders of a folder are known labels, used by scripted annotators and the holdout only.
+    Running it again registers what is new and pays for nothing twice.
+    """
+    options = IngestOptions(
+        source_name=source, holdout_share=holdout, holdout_by=by, limit=limit, vehicle=vehicle
+    )
+    report = _ingest(open_source(path), options, state)
+    screen = Console(highlight=False, soft_wrap=True)
+    for line in summary(report):
+        screen.print(line, markup=False)
+
+
+def _ingest(source: FrameSource, options: IngestOptions, state: Path) -> IngestReport:
+    state.mkdir(parents=True, exist_ok=True)
+    settings = ServiceSettings.embedded(state.resolve())
+    ledger = connect_ledger(settings.ledger_url.get_secret_value())
+    try:
+        with _progress() as progress:
+            bars = _Bars(progress)
+            return ingest_frames(
+                source,
+                ledger=ledger,
+                blobs=connect_blobs(settings.blobs_url.get_secret_value()),
+                clock=SystemClock(),
+                options=options,
+                encoder=PixelEncoder(),
+                on_progress=bars.show,
+            )
+    finally:
+        ledger.close()
+
+
+def summary(report: IngestReport) -> list[str]:
+    """Say in a few lines what was registered."""
+    lines = [
+        f"{report.source}: {report.n_frames} frames read, {report.n_pool} new in the pool "
+        f"({report.n_shards} shard(s)), {report.n_holdout} new in the holdout, "
+        f"{report.n_known} already known; {report.bytes_paid} bytes paid for",
+        *(f"  {note}" for note in report.notes),
+    ]
+    if report.class_names:
+        lines.append(f"  classes: {', '.join(report.class_names)}")
+    plan = report.holdout
+    if plan.by:
+        lines.append(f"  holdout: {len(plan.positions)} frames, by {plan.by} of {plan.n_groups}")
+    if plan.n_leaks:
+        lines.append(
+            f"  {plan.n_leaks} frame(s) of the pool look almost like one of the holdout: "
+            "--by cluster keeps them together"
+        )
+    return lines
+
+
+def _progress() -> Progress:
+    return Progress(
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+
+
+class _Bars:
+    """One bar for each thing that is being done."""
+
+    def __init__(self, progress: Progress) -> None:
+        self._progress = progress
+        self._bar_of: dict[str, TaskID] = {}
+
+    def show(self, what: str, done: int, total: int) -> None:
+        """Move the bar of `what`."""
+        if what not in self._bar_of:
+            self._bar_of[what] = self._progress.add_task(what, total=total)
+        self._progress.update(self._bar_of[what], completed=done)
