@@ -11,6 +11,7 @@ from fastapi import Request
 
 from console.api.identity import Gate
 from console.handlers import Call, Document, Work, delegate
+from winnow.contracts.commands import COMMAND_BY_NAME
 from winnow.domain.acts import role_for
 from winnow.domain.errors import BadInput
 from winnow.policy.model import Policy
@@ -50,9 +51,9 @@ class Desk:
         """Do an act in the console itself."""
         return self.gate.perform(call, self.gate.admit(call), work)
 
-    def command(self, call: Call, *, service: str) -> Document:
-        """Leave an act to the service that owns its subject."""
-        return self.act(call, partial(delegate, service=service))
+    def command(self, call: Call) -> Document:
+        """Leave an act to the service that carries it out."""
+        return self.act(call, partial(delegate, service=COMMAND_BY_NAME[call.act].service))
 
     def open_round(self, call: Call, read_policy: Callable[[], Policy]) -> Document:
         """Check and store a policy, then ask `rounds` to open a round with it."""
@@ -60,8 +61,9 @@ class Desk:
         policy = self.gate.checked(call, role, read_policy).canonical()
         ref = self.blobs.put(policy, prefix="policies/", media_type="application/json")
         arguments = {"policy": asdict(ref), "opened_by": call.person.name}
+        work = partial(delegate, service=COMMAND_BY_NAME[call.act].service)
         pinned = replace(call, arguments=arguments)
-        return self.gate.perform(pinned, role, partial(delegate, service="rounds"))
+        return self.gate.perform(pinned, role, work)
 
     def reader(self, request: Request, act: str = "console.read") -> str:
         """Give the name of somebody who may look; raises as `admit` does."""

@@ -52,7 +52,7 @@ def _batches(router: APIRouter, desk: Desk) -> None:
     def decide(call: Call, batch_id: str) -> Document:
         with desk.ledger.snapshot() as view:
             _batch(view.records.get(BATCHES, batch_id), batch_id)
-        return desk.command(call, service="selection")
+        return desk.command(call)
 
     @router.get("/batches/{batch_id}")
     def show_batch(request: Request, batch_id: str) -> Document:
@@ -86,7 +86,7 @@ def _labels(router: APIRouter, desk: Desk) -> None:
         """Ask QA to promote a round's accepted labels, as the data steward."""
         arguments = body.model_dump(mode="json")
         call = desk.call(request, "label.promote", arguments, group=body.round_id)
-        return desk.command(call, service="qa")
+        return desk.command(call)
 
     @router.get("/labels/counts")
     def counts(request: Request, round_id: str | None = None) -> Document:
@@ -124,7 +124,7 @@ def _exceptions(router: APIRouter, desk: Desk) -> None:
             raise NotFound(msg)
         arguments = {"key": key, "resolution": body.resolution}
         call = desk.call(request, "exception.resolve", arguments, group=row.round_id)
-        return desk.command(call, service=row.service)
+        return desk.command(call)
 
 
 def _batch(row: BatchRow | None, batch_id: str) -> BatchRow:
