@@ -1,0 +1,378 @@
+"""Invariants I1 to I10 of the ledger, against a model small enough to be believed."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from itertools import count
+from pathlib import Path
+from uuid import UUID, uuid4
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from winnow.adapters.postgres_ledger import PostgresLedger
+from winnow.adapters.sqlite_ledger import SqliteLedger
+from winnow.domain.errors import Conflict
+from winnow.domain.ids import BudgetId, Micros, Period
+from winnow.domain.money import (
+    Account,
+    Balances,
+    Budget,
+    MoneyRequest,
+    Operation,
+    Outcome,
+    OutcomeKind,
+    Rate,
+    Reserve,
+    Unit,
+)
+from winnow.ports.ledger import Ledger, Money
+from winnow.testing import ledgers as make
+from winnow.testing.ledgers import NOW, fresh_postgres
+
+K = OutcomeKind
+PERIODS = ("q1", "q2")
+AMOUNTS = st.sampled_from([0, 1, 2, 7, 40, 2**61])
+EXAMPLES = count()
+
+
+@dataclass
+class Model:
+    """What the ledger must do, in plain dictionaries."""
+
+    purses: dict[tuple[str, str], dict[str, int]] = field(default_factory=dict)
+    closed: set[tuple[str, str]] = field(default_factory=set)
+    held: dict[UUID, list[object]] = field(default_factory=dict)
+    spent_by: dict[UUID, list[object]] = field(default_factory=dict)
+
+    def shut(self, purse: tuple[str, str]) -> OutcomeKind | None:
+        if purse not in self.purses:
+            return K.PERIOD_UNKNOWN
+        return K.PERIOD_CLOSED if purse in self.closed else None
+
+    def move(self, purse: tuple[str, str], **changes: int) -> OutcomeKind:
+        """Move, unless `available` would fall below zero."""
+        accounts = self.purses[purse]
+        if accounts["available"] + changes.get("available", 0) < 0:
+            return K.EXCEEDS_AVAILABLE
+        for account, change in changes.items():
+            accounts[account] += change
+        return K.APPLIED
+
+    def allocate(self, purse: tuple[str, str], amount: int) -> OutcomeKind:
+        if purse in self.closed:
+            return K.PERIOD_CLOSED
+        self.purses.setdefault(purse, dict.fromkeys(Account, 0))
+        return self.move(purse, funding=-amount, available=amount)
+
+    def reserve(self, group: list[Reserve]) -> list[OutcomeKind]:
+        left = {purse: accounts["available"] for purse, accounts in self.purses.items()}
+        for pos, one in enumerate(group):
+            purse = one.budget_id, one.period
+            kind = self.shut(purse) or (one.amount > left[purse] and K.EXCEEDS_AVAILABLE)
+            if kind:
+                return [kind if n == pos else K.LINKED_FAILED for n in range(len(group))]
+            left[purse] -= one.amount
+        for one in group:
+            purse = one.budget_id, one.period
+            self.move(purse, available=-one.amount, reserved=one.amount)
+            self.held[one.transfer_id] = [purse, one.amount, "open"]
+        return [K.APPLIED] * len(group)
+
+    def resolve(self, key: UUID, request: UUID, spent: int, state: str) -> OutcomeKind:
+        if key not in self.held:
+            return K.RESERVATION_UNKNOWN
+        purse, amount, found = self.held[key]
+        assert isinstance(amount, int)
+        if found != "open":
+            ended = {"committed": K.ALREADY_COMMITTED, "released": K.ALREADY_RELEASED}
+            return ended.get(str(found), K.RESERVATION_EXPIRED)
+        if spent > amount:
+            return K.EXCEEDS_RESERVED
+        self.held[key][2] = state
+        if state == "committed":
+            self.spent_by[request] = [purse, spent]
+        return self.move(purse, reserved=-amount, spent=spent, available=amount - spent)  # type: ignore[arg-type]
+
+    def overrun(self, key: UUID, request: UUID, amount: int, *, allowed: bool) -> OutcomeKind:
+        purse, _, state = self.held.get(key, [None, 0, None])
+        if purse is None:
+            return K.RESERVATION_UNKNOWN
+        if not allowed:
+            return K.OVERRUN_FORBIDDEN
+        ended = {"open": K.NOT_COMMITTED, "released": K.ALREADY_RELEASED}
+        if state != "committed":
+            return ended.get(str(state), K.RESERVATION_EXPIRED)
+        kind = self.shut(purse) or self.move(purse, available=-amount, spent=amount)  # type: ignore[arg-type]
+        if kind is K.APPLIED:
+            self.spent_by[request] = [purse, amount]
+        return kind
+
+    def correct(self, purse: tuple[str, str], corrects: UUID, amount: int) -> OutcomeKind:
+        kind = self.shut(purse)
+        if kind:
+            return kind
+        where, left = self.spent_by.get(corrects, [None, 0])
+        if where != purse:
+            return K.TRANSFER_UNKNOWN
+        assert isinstance(left, int)
+        if amount > left:
+            return K.EXCEEDS_SPENT
+        kind = self.move(purse, available=amount, spent=-amount)
+        if kind is K.APPLIED:
+            self.spent_by[corrects][1] = left - amount
+        return kind
+
+    def close(self, purse: tuple[str, str]) -> OutcomeKind:
+        kind = self.shut(purse)
+        if kind is None and any(one[0] == purse and one[2] == "open" for one in self.held.values()):
+            kind = K.RESERVATIONS_OPEN
+        if kind is None:
+            self.closed.add(purse)
+            rest = self.purses[purse]["available"]
+            kind = self.move(purse, available=-rest, returned=rest)
+        return kind
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Any order of any requests, sent once, twice, too late or in vain."""
+
+    ledger: Ledger
+
+    def __init__(self) -> None:
+        super().__init__()
+        mark = f"m{next(EXAMPLES)}-{os.getpid()}"
+        self.strict, self.loose, self.gpu = (
+            f"{mark}-{name}" for name in ("strict", "loose", "gpu")
+        )
+        self.budgets = (self.strict, self.loose, self.gpu)
+        self.rate = Rate(f"{mark}-rate", Unit("gpu_ms"), make.USD, Micros(3), 2, NOW)
+        self.model, self.names = Model(), count()
+        self.reservations: list[UUID] = [uuid4()]
+        self.spends: list[UUID] = [uuid4()]
+        self.sent: list[tuple[MoneyRequest, Outcome]] = []
+        self.kinds: dict[UUID, OutcomeKind] = {}
+        with self.ledger.transaction() as tx:
+            for budget in self._terms():
+                tx.money.put_budget(budget)
+            tx.money.put_rate(self.rate)
+
+    def _terms(self) -> tuple[Budget, ...]:
+        return (
+            make.a_budget(self.strict),
+            make.a_budget(self.loose, overrun_allowed=True),
+            make.a_budget(self.gpu, unit=Unit("gpu_ms")),
+        )
+
+    def send(self, act: Callable[[Money], Outcome], request: MoneyRequest) -> OutcomeKind:
+        with self.ledger.transaction() as tx:
+            outcome = act(tx.money)
+        self.sent.append((request, outcome))
+        self.kinds[request.transfer_id] = outcome.kind
+        return outcome.kind
+
+    def name(self) -> str:
+        return str(next(self.names))
+
+    @rule(budget=st.integers(0, 2), period=st.sampled_from(PERIODS), amount=AMOUNTS)
+    def allocate(self, budget: int, period: str, amount: int) -> None:
+        key = self.budgets[budget]
+        funded = -self.model.purses.get((key, period), {}).get("funding", 0)
+        if funded + amount >= 2**62:
+            return
+        one = make.an_allocation(amount, name=self.name(), budget=key, period=period)
+        wanted = self.model.allocate((key, period), amount)
+        assert self.send(lambda money: money.allocate(one), one) is wanted
+
+    @rule(
+        group=st.lists(
+            st.tuples(st.integers(0, 2), st.sampled_from(PERIODS), AMOUNTS), min_size=1, max_size=4
+        )
+    )
+    def reserve(self, group: list[tuple[int, str, int]]) -> None:
+        asked = [
+            make.a_reservation(amount, name=self.name(), budget=self.budgets[b], period=period)
+            for b, period, amount in group
+        ]
+        wanted = self.model.reserve(asked)
+        with self.ledger.transaction() as tx:
+            outcomes = tx.money.reserve(asked)
+        assert [one.kind for one in outcomes] == wanted
+        self.sent += zip(asked, outcomes, strict=True)
+        self.reservations += [one.transfer_id for one in asked]
+
+    @rule(data=st.data(), amount=AMOUNTS)
+    def commit(self, data: st.DataObject, amount: int) -> None:
+        key = data.draw(st.sampled_from(self.reservations))
+        one = make.a_commit(key, amount, name=self.name())
+        wanted = self.model.resolve(key, one.transfer_id, amount, "committed")
+        assert self.send(lambda money: money.commit(one), one) is wanted
+        self.spends.append(one.transfer_id)
+
+    @rule(data=st.data(), expired=st.booleans())
+    def release(self, data: st.DataObject, expired: bool) -> None:
+        key = data.draw(st.sampled_from(self.reservations))
+        one = make.a_release(key, name=self.name(), expired=expired)
+        state = "expired" if expired else "released"
+        wanted = self.model.resolve(key, one.transfer_id, 0, state)
+        assert self.send(lambda money: money.release(one), one) is wanted
+
+    @rule(data=st.data(), amount=AMOUNTS)
+    def overrun(self, data: st.DataObject, amount: int) -> None:
+        key = data.draw(st.sampled_from(self.reservations))
+        one = make.an_overrun(key, amount, name=self.name())
+        purse = self.model.held.get(key, [("", "")])[0]
+        allowed = isinstance(purse, tuple) and purse[0] == self.loose
+        wanted = self.model.overrun(key, one.transfer_id, amount, allowed=allowed)
+        assert self.send(lambda money: money.overrun(one), one) is wanted
+        self.spends.append(one.transfer_id)
+
+    @rule(data=st.data(), amount=AMOUNTS.map(lambda n: -n) | AMOUNTS)
+    def correct(self, data: st.DataObject, amount: int) -> None:
+        corrects = data.draw(st.sampled_from(self.spends))
+        budget, period = (
+            data.draw(st.sampled_from(self.budgets)),
+            data.draw(st.sampled_from(PERIODS)),
+        )
+        one = make.a_correction(corrects, amount, name=self.name(), budget=budget, period=period)
+        wanted = self.model.correct((budget, period), corrects, amount)
+        assert self.send(lambda money: money.correct(one), one) is wanted
+
+    @rule(period=st.sampled_from(PERIODS), amount=AMOUNTS, rated=st.booleans())
+    def transfer(self, period: str, amount: int, rated: bool) -> None:
+        source, target = (self.gpu, self.strict) if rated else (self.strict, self.loose)
+        one = make.a_transfer(
+            amount,
+            source=source,
+            target=target,
+            name=self.name(),
+            period=period,
+            rate_id=self.rate.rate_id if rated else None,
+        )
+        received = (6 * amount + 2) // 4 if rated else amount
+        ends = (source, period), (target, period)
+        wanted = self.model.shut(ends[0]) or self.model.shut(ends[1])
+        if wanted is None:
+            wanted = self.model.move(ends[0], available=-amount, funding=amount)
+            if wanted is K.APPLIED:
+                self.model.move(ends[1], available=received, funding=-received)
+        assert self.send(lambda money: money.transfer(one), one) is wanted
+
+    @rule(budget=st.integers(0, 2), period=st.sampled_from(PERIODS), nth=st.integers(0, 9))
+    def close(self, budget: int, period: str, nth: int) -> None:
+        if nth:  # Rarely, or little else happens.
+            return
+        key = self.budgets[budget]
+        one = make.a_closing(name=self.name(), budget=key, period=period)
+        wanted = self.model.close((key, period))
+        assert self.send(lambda money: money.close(one), one) is wanted
+
+    @precondition(lambda self: self.sent)
+    @rule(data=st.data())
+    def send_again(self, data: st.DataObject) -> None:
+        """I6: a duplicate, however late, gives the stored outcome and moves nothing."""
+        request, outcome = data.draw(st.sampled_from(self.sent))
+        with self.ledger.transaction() as tx:
+            assert send_to(tx.money, request) == outcome
+            changed = replace(request, **_other(request))  # type: ignore[arg-type]
+            with pytest.raises(Conflict):
+                send_to(tx.money, changed)
+
+    @rule(amount=AMOUNTS)
+    def crash(self, amount: int) -> None:
+        """What was not committed never was."""
+        one = make.a_reservation(amount, name=self.name(), budget=self.loose, period=PERIODS[0])
+        with suppress(LookupError), self.ledger.transaction() as tx:
+            tx.money.reserve([one])
+            tx.money.commit(make.a_commit(one.transfer_id, amount))
+            raise LookupError
+
+    @invariant()
+    def balances_are_those_of_the_model(self) -> None:
+        with self.ledger.snapshot() as tx:
+            for (budget, period), accounts in self.model.purses.items():
+                found = tx.money.balances(BudgetId(budget), Period(period))
+                assert found == Balances(**{k: Micros(v) for k, v in accounts.items()})
+                self.check_balances(found)
+            for budget in self.budgets:
+                # I7 and I10: balances are the fold of the entries, and the chain is whole.
+                tx.money.verify_chain(BudgetId(budget))
+                self.check_entries(tx.money, budget)
+            self.check_reservations(tx.money)
+
+    def check_balances(self, b: Balances) -> None:
+        everything = b.available + b.reserved + b.spent + b.returned + b.adjustment
+        assert everything + b.funding == 0, "I1 and I2"
+        assert min(b.available, b.reserved) >= 0, "I3"
+
+    def check_entries(self, money: Money, budget: str) -> None:
+        closed: set[str] = set()
+        for entry in money.entries(BudgetId(budget)):
+            assert entry.period not in closed, "I8"
+            if entry.operation is Operation.CLOSE:
+                closed.add(entry.period)
+            # I9: an entry stays in its budget, which has one unit; a rate joins two of them.
+            assert entry.budget_id == budget
+            assert (self.gpu in entry.detail) <= (entry.operation is Operation.TRANSFER)
+
+    def check_reservations(self, money: Money) -> None:
+        for key, (_, amount, state) in self.model.held.items():
+            found = money.reservation(key)
+            assert found is not None
+            assert found.state == state, "I4"
+            assert 0 <= found.committed <= found.amount == amount, "I5"
+            assert (found.committed == 0) or state == "committed"
+
+
+def _other(request: MoneyRequest) -> dict[str, object]:
+    """Give a change that makes it another request."""
+    if hasattr(request, "amount"):
+        return {"amount": request.amount + 1}
+    return {"reason": "other"} if hasattr(request, "reason") else {"actor": "somebody else"}
+
+
+def send_to(money: Money, request: MoneyRequest) -> Outcome:
+    if isinstance(request, Reserve):
+        return money.reserve([request])[0]
+    outcome: Outcome = getattr(money, type(request).__name__.lower())(request)
+    return outcome
+
+
+@pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def ledger(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Ledger]:
+    if request.param == "sqlite":
+        yield SqliteLedger(tmp_path / "ledger.db")
+        return
+    server = os.environ["WINNOW_TEST_POSTGRES"]
+    with fresh_postgres(server, f"winnow_{uuid4().hex}") as url:
+        opened = PostgresLedger(url)
+        yield opened
+        opened.close()
+
+
+def test_no_order_of_requests_breaks_an_invariant(ledger: Ledger) -> None:
+    class Machine(LedgerMachine):
+        pass
+
+    Machine.ledger = ledger
+    run_state_machine_as_test(
+        Machine,
+        settings=settings(
+            max_examples=20,
+            stateful_step_count=30,
+            deadline=None,
+            derandomize=True,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
