@@ -40,9 +40,10 @@ def replay(
     if not ledger_url and not (state / "ledger.db").is_file():
         msg = f"{state}: expected a state folder with ledger.db, found none; name it with --state"
         raise BadInput(msg)
-    ledger = connect_ledger(ledger_url or f"sqlite:///{state / 'ledger.db'}")
+    folder = state.absolute()
+    ledger = connect_ledger(ledger_url or f"sqlite:///{folder / 'ledger.db'}")
     try:
-        blobs = connect_blobs(blobs_url or f"file://{(state / 'blobs').absolute()}")
+        blobs = connect_blobs(blobs_url or f"file://{folder / 'blobs'}")
         report = replay_round(round_number, ledger=ledger, blobs=blobs)
     finally:
         ledger.close()

@@ -51,6 +51,7 @@ class Sources:
     seed: int
     affordable_micros: int
     held: tuple[str, ...] = ()
+    """Frames with a label or on their way to one; those outside the pool do not matter."""
 
 
 def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
@@ -68,6 +69,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
     )
     passed = pool.filter(pc.equal(pool["gate"], ""))
     scored, probs_NMC = _probabilities(blobs, scores, passed["frame_id"])
+    eligible = set(passed["frame_id"].to_pylist()) if sources.held else set()
     with_embeddings = _needs_embeddings(policy, with_scores=scores is not None)
     return SelectionInputs(
         policy=policy,
@@ -81,13 +83,12 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         centers_LD=_centers(blobs, snapshot) if with_embeddings else None,
         scored=scored,
         probs_NMC=probs_NMC,
-        held=sources.held,
+        held=tuple(sorted(eligible & set(sources.held))),
     )
 
 
 def _needs_embeddings(policy: Policy, *, with_scores: bool) -> bool:
-    selection = policy.selection
-    name = selection.strategy if with_scores else selection.cold_start
+    name = policy.selection.strategy_name(cold=not with_scores)
     return "embeddings" in strategy_of(name, Options()).needs
 
 
@@ -227,7 +228,7 @@ def label_schema_sha256(label_task: str, class_names: tuple[str, ...]) -> str:
 def batch_manifest(
     sources: Sources,
     snapshot: Snapshot,
-    policy: Policy,
+    inputs: SelectionInputs,
     *,
     table: BlobRef,
     candidates: BlobRef,
@@ -235,6 +236,7 @@ def batch_manifest(
     n_frames: int,
 ) -> Batch:
     """Give the manifest of a proposed batch."""
+    policy = inputs.policy
     price_micros = policy.money.label_price_micros * policy.label.slots
     return Batch(
         round_id=sources.round_id,
@@ -257,7 +259,7 @@ def batch_manifest(
         holdouts=snapshot.holdouts,
         budget_ids=snapshot.budget_ids,
         affordable_micros=sources.affordable_micros,
-        held=sources.held,
+        held=inputs.held,
         candidate_record=candidate_record,
     )
 

@@ -44,6 +44,18 @@ class StoredProposal:
     batch: Batch | None
     manifest: BlobRef | None
 
+    def why_empty(self) -> str:
+        """Say why a proposal has no frames."""
+        sizes = self.proposal.sizes
+        if not sizes.n_eligible:
+            return "the gated pool is empty: every frame is blocked, labeled or held"
+        if not sizes.n_affordable:
+            return (
+                f"the batch can afford no frame: one costs {sizes.price_micros} micros, "
+                f"{sizes.micros_max} are available"
+            )
+        return f"the strategy chose none of {sizes.n_eligible} frames"
+
 
 def store_proposal(
     blobs: Blobs, sources: Sources, *, producer: Producer, at: datetime
@@ -62,7 +74,7 @@ def store_proposal(
     draft = batch_manifest(
         sources,
         snapshot,
-        inputs.policy,
+        inputs,
         table=table_ref,
         candidates=candidates_ref,
         candidate_record=None,

@@ -81,6 +81,10 @@ class SelectionSection(Section):
         default=5.0, ge=1.0, description="Shortlist length in batches (shortlist_k_center)."
     )
 
+    def strategy_name(self, *, cold: bool) -> str:
+        """Give the strategy: the cold-start one while there is no committee."""
+        return self.cold_start if cold else self.strategy
+
 
 class MoneySection(Section):
     """What a label may cost. Amounts in micros of the budgets' currency."""

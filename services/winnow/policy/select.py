@@ -67,7 +67,7 @@ def propose(inputs: SelectionInputs) -> Proposal:
 def strategy_for(inputs: SelectionInputs) -> Strategy:
     """Give the policy's strategy: the cold-start one if there is no committee."""
     selection = inputs.policy.selection
-    name = selection.cold_start if inputs.probs_NMC is None else selection.strategy
+    name = selection.strategy_name(cold=inputs.probs_NMC is None)
     return strategy_of(name, Options(shortlist_factor=selection.shortlist_factor))
 
 

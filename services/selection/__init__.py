@@ -1,0 +1,1 @@
+"""Scores, embeddings, policy and budget → one ordered batch with a reason per frame."""

@@ -1,0 +1,301 @@
+"""Scored pool → proposed batch → approved batch whose money is reserved."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from selection import metrics
+from winnow.contracts.amendments import amend
+from winnow.contracts.artifacts import (
+    JSON,
+    Amendment,
+    Batch,
+    Snapshot,
+    read_manifest,
+)
+from winnow.contracts.batches import PREFIX, Sources
+from winnow.contracts.orders import annotation_batch, budget_of, orders_of, reservations_of
+from winnow.contracts.proposals import StoredProposal, store_proposal
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BadInput, BudgetExceeded, Conflict, NotFound
+from winnow.domain.events import BatchSelected, Event, PoolScored, RoundHalted, ScoreKind, Stage
+from winnow.domain.ids import BatchId, BudgetId, FrameId, RoundId, batch_id_of, derived_uuid
+from winnow.domain.labels import Actor, LabelState, Role
+from winnow.domain.money import BudgetKind, Release, Reserve
+from winnow.domain.tables import BATCHES, ROUNDS, TASKS, BatchRow, CommandRow
+from winnow.evidence.artifact import Producer
+from winnow.policy.model import Policy, parse_policy
+from winnow.ports.blobs import Blobs
+from winnow.ports.clock import Clock
+from winnow.ports.ledger import Ledger, Transaction
+
+AUTOMATIC = "policy"
+"""Who approves where the policy says `automatic`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What the handlers need from the world."""
+
+    ledger: Ledger
+    blobs: Blobs
+    clock: Clock
+    producer: Producer
+
+
+def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Sequence[Event]:
+    """Propose the round's batch; let it go at once if the policy says so.
+
+    The choice is made from a read-only view. Only if another round took its frames or its money
+    meanwhile is it made again inside the transaction, where nobody can.
+    """
+    if event.kind is ScoreKind.COMMITTEE and event.scores is None:
+        return [_halted(event.round_id, "the pool was scored by a committee, but without scores")]
+    policy = parse_policy(ports.blobs.get(event.policy), where=event.policy.key)
+    snapshot = read_manifest(ports.blobs, event.snapshot, Snapshot)
+    batch_id = batch_id_of(event.round_id)
+    with ports.ledger.snapshot() as view:
+        if view.records.get(BATCHES, batch_id) is not None:
+            return []
+        world = _look(view, snapshot)
+    stored = _propose(event, world, ports)
+    if stored.batch is not None:
+        now = _look(tx, snapshot)
+        if stored.batch.price_micros > now.available or set(stored.frame_ids) & set(now.held):
+            stored = _propose(event, now, ports)
+    if stored.batch is None or stored.manifest is None:
+        return [_halted(event.round_id, stored.why_empty())]
+    row = _row(stored.batch, stored.manifest)
+    if not tx.records.insert(BATCHES, row):
+        return []
+    metrics.BATCHES.labels(outcome="proposed").inc()
+    if policy.approval.mode == "person":
+        return []
+    return [_approve(row, stored.batch, policy, by=AUTOMATIC, tx=tx, ports=ports)]
+
+
+def on_approve(
+    command: CommandRow, *, tx: Transaction, ports: Ports
+) -> tuple[Sequence[Event], Mapping[str, object]]:
+    """Let a proposed batch go: `{"batch_id": …}`."""
+    row = _proposed(tx, command)
+    batch = read_manifest(ports.blobs, row.manifest, Batch)
+    event = _approve(row, batch, _policy(ports, batch), by=command.actor, tx=tx, ports=ports)
+    return [event], {"batch_id": row.key, "state": "approved", "n_tasks": event.n_tasks}
+
+
+def on_amend(
+    command: CommandRow, *, tx: Transaction, ports: Ports
+) -> tuple[Sequence[Event], Mapping[str, object]]:
+    """Change a proposed batch, then let it go.
+
+    `{"batch_id": …, "removed": [frame ids], "added": [frame ids], "reason": …}`.
+    """
+    row = _proposed(tx, command)
+    batch, manifest = amend(ports.blobs, row.manifest, _amendment(command, ports))
+    row = _row(batch, manifest)
+    event = _approve(row, batch, _policy(ports, batch), by=command.actor, tx=tx, ports=ports)
+    answer = {"batch_id": row.key, "state": "approved", "n_tasks": event.n_tasks}
+    return [event], {**answer, "n_frames": row.n_frames}
+
+
+def on_reject(
+    command: CommandRow, *, tx: Transaction, ports: Ports
+) -> tuple[Sequence[Event], Mapping[str, object]]:
+    """Refuse a proposed batch, `{"batch_id": …, "reason": …}`: its round halts."""
+    row = _proposed(tx, command)
+    tx.records.update(
+        BATCHES, row.key, lambda old: replace(old, state="rejected", decided_by=command.actor)
+    )
+    metrics.BATCHES.labels(outcome="rejected").inc()
+    said = str(_arguments(command).get("reason", "")) or "no reason given"
+    reason = f"batch {row.key} rejected by {command.actor}: {said}"
+    return [_halted(RoundId(row.round_id), reason)], {"batch_id": row.key, "state": "rejected"}
+
+
+def on_expiry_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
+    """Give back annotation money whose deadline passed before its task existed.
+
+    Reservations that have a task are the labeling gateway's, which knows whether it is answered.
+    """
+    now = ports.clock.now()
+    with ports.ledger.snapshot() as view:
+        overdue = [
+            reservation
+            for budget in view.money.budgets()
+            if budget.kind is BudgetKind.HUMAN_ANNOTATION
+            for reservation in view.money.reservations(budget_id=budget.budget_id, expired_at=now)
+            if view.records.get(TASKS, reservation.subject) is None
+        ]
+    for reservation in overdue:
+        if tx.records.get(TASKS, reservation.subject) is None:
+            transfer_id = derived_uuid("expire", reservation.reservation_id)
+            reason = "no task was made of it before its deadline"
+            tx.money.release(
+                Release(transfer_id, reservation.reservation_id, reason, now, expired=True)
+            )
+            metrics.EXPIRED.inc()
+    return []
+
+
+@dataclass(frozen=True, slots=True)
+class _World:
+    """What the ledger says at one moment."""
+
+    available: int
+    held: tuple[str, ...]
+
+
+def _look(view: Transaction, snapshot: Snapshot) -> _World:
+    budget_id = BudgetId(dict(snapshot.budget_ids).get("human_annotation", "human_annotation"))
+    try:
+        available = int(view.money.balances(budget_id, view.money.open_period(budget_id)).available)
+    except NotFound:
+        available = 0
+    states = [state for state in LabelState if state is not LabelState.REJECTED]
+    live = view.labels.find(states=states, label_task=snapshot.label_task)
+    return _World(available, tuple(sorted({label.key.frame_id for label in live})))
+
+
+def _propose(event: PoolScored, world: _World, ports: Ports) -> StoredProposal:
+    started = ports.clock.now()
+    sources = Sources(
+        round_id=event.round_id,
+        snapshot=event.snapshot,
+        scores=event.scores,
+        policy=event.policy,
+        seed=event.seed,
+        affordable_micros=world.available,
+        held=world.held,
+    )
+    stored = store_proposal(ports.blobs, sources, producer=ports.producer, at=started)
+    seconds = (ports.clock.now() - started).total_seconds()
+    metrics.SECONDS.labels(strategy=stored.proposal.strategy).observe(seconds)
+    return stored
+
+
+def _approve(
+    row: BatchRow, batch: Batch, policy: Policy, *, by: str, tx: Transaction, ports: Ports
+) -> BatchSelected:
+    """Reserve all of a batch's money or nothing, make its frames candidates, state the fact."""
+    now = ports.clock.now()
+    due_at = now + timedelta(hours=policy.label.task_timeout_hours)
+    orders = orders_of(ports.blobs, batch)
+    evidence = annotation_batch(
+        batch, row.manifest, orders, approved_by=by, producer=ports.producer, at=now, due_at=due_at
+    )
+    evidence_ref = ports.blobs.put(
+        evidence.model_dump_json().encode(), prefix=f"{PREFIX}/evidence", media_type=JSON
+    )
+    period = tx.money.open_period(budget_of(batch))
+    requests = reservations_of(batch, orders, period=period, at=now, due_at=due_at)
+    _reserve(batch, tx, requests)
+    tx.labels.begin(
+        [FrameId(order.frame_id) for order in orders if order.slot == 0],
+        batch.label_task,
+        round_id=batch.round_id,
+        batch_id=batch.batch_id,
+        actor=Actor("selection", Role.SELECTOR),
+        evidence=_evidence_of(batch.candidates),
+        at=now,
+    )
+    approved = replace(row, state="approved", decided_by=by, evidence=evidence_ref)
+    tx.records.update(BATCHES, row.key, lambda _: approved)
+    metrics.BATCHES.labels(outcome="approved").inc()
+    metrics.FRAMES.labels(strategy=policy.selection.strategy_name(cold=batch.scores is None)).inc(
+        row.n_frames
+    )
+    return BatchSelected(
+        round_id=RoundId(batch.round_id),
+        batch_id=BatchId(batch.batch_id),
+        n_tasks=len(orders),
+        manifest=row.manifest,
+    )
+
+
+def _reserve(batch: Batch, tx: Transaction, requests: Sequence[Reserve]) -> None:
+    # Asked first, because a refused reservation would stay refused under its id for ever.
+    budget_id = budget_of(batch)
+    available = tx.money.balances(budget_id, requests[0].period).available
+    if batch.price_micros > available:
+        msg = (
+            f"batch {batch.batch_id}: expected {batch.price_micros} micros in budget {budget_id}, "
+            f"found {available} available"
+        )
+        raise BudgetExceeded(msg)
+    refused = [outcome for outcome in tx.money.reserve(requests) if not outcome.applied]
+    if refused:
+        msg = f"batch {batch.batch_id}: {refused[0].kind}: {refused[0].expected}"
+        raise BudgetExceeded(f"{msg}, found {refused[0].found}")
+
+
+def _row(batch: Batch, manifest: BlobRef) -> BatchRow:
+    return BatchRow(
+        key=batch.batch_id,
+        round_id=batch.round_id,
+        state="proposed",
+        n_frames=batch.n_frames,
+        n_tasks=batch.n_frames * batch.slots,
+        manifest=manifest,
+        price_micros=batch.price_micros,
+    )
+
+
+def _proposed(tx: Transaction, command: CommandRow) -> BatchRow:
+    """Give the batch that a command is about, if it still waits and its round still runs."""
+    batch_id = str(_arguments(command).get("batch_id", ""))
+    row = tx.records.get(BATCHES, batch_id)
+    if row is None:
+        msg = f"batch: expected the id of a proposed batch, found {batch_id!r}"
+        raise NotFound(msg)
+    turn = tx.records.get(ROUNDS, row.round_id)
+    state = row.state if turn is None or turn.state not in {"halted", "closed"} else turn.state
+    if state != "proposed":
+        msg = f"batch {batch_id}: expected state proposed, found {state}"
+        raise Conflict(msg)
+    return row
+
+
+def _amendment(command: CommandRow, ports: Ports) -> Amendment:
+    arguments = _arguments(command)
+    lists = {}
+    for name in ("removed", "added"):
+        found = arguments.get(name, [])
+        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+            msg = f"amendment: {name}: expected a list of frame ids, found {found!r}"
+            raise BadInput(msg)
+        lists[name] = tuple(found)
+    if not lists["removed"] and not lists["added"]:
+        msg = "amendment: expected frames to remove or to add, found none"
+        raise BadInput(msg)
+    return Amendment(
+        author=command.actor,
+        at=ports.clock.now().isoformat(),
+        reason=str(arguments.get("reason", "")),
+        **lists,
+    )
+
+
+def _arguments(command: CommandRow) -> Mapping[str, object]:
+    found: Mapping[str, object] = json.loads(command.arguments)
+    return found
+
+
+def _policy(ports: Ports, batch: Batch) -> Policy:
+    return parse_policy(ports.blobs.get(batch.policy), where=batch.policy.key)
+
+
+def _evidence_of(candidates: BlobRef) -> str:
+    return json.dumps(
+        {"candidate_records": candidates.key, "sha256": candidates.sha256}, sort_keys=True
+    )
+
+
+def _halted(round_id: RoundId, reason: str) -> RoundHalted:
+    metrics.BATCHES.labels(outcome="halted").inc()
+    return RoundHalted(
+        round_id=round_id, stage=Stage.SELECTION, reason=reason, kept="snapshot and scores"
+    )

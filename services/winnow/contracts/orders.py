@@ -1,0 +1,113 @@
+"""What an approved batch orders: tasks, the reservations that pay for them, the evidence."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+from winnow.contracts.artifacts import BATCH, Batch, read_table
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.ids import (
+    BatchId,
+    BudgetId,
+    FrameId,
+    Micros,
+    Period,
+    derived_uuid,
+    reservation_id_of,
+    task_id_of,
+)
+from winnow.domain.money import BudgetKind, Reserve
+from winnow.evidence.annotation_batch import AnnotationBatch, RecordedAmendment, TaskOrder
+from winnow.evidence.artifact import Producer
+from winnow.ports.blobs import Blobs
+
+FIRST_ATTEMPT = 1
+
+
+def budget_of(batch: Batch) -> BudgetId:
+    """Give the budget that pays for annotations."""
+    kind = BudgetKind.HUMAN_ANNOTATION
+    return BudgetId(dict(batch.budget_ids).get(kind, kind))
+
+
+def orders_of(blobs: Blobs, batch: Batch) -> tuple[TaskOrder, ...]:
+    """Give one order for each (frame, slot), in rank order."""
+    batch_id = BatchId(batch.batch_id)
+    frame_ids = read_table(blobs, batch.table, BATCH, columns=["frame_id"])["frame_id"].to_pylist()
+    return tuple(
+        TaskOrder(
+            task_id=task_id_of(batch_id, FrameId(frame_id), slot, FIRST_ATTEMPT),
+            frame_id=frame_id,
+            slot=slot,
+            reservation_id=reservation_id_of(
+                batch_id, frame_id, slot, FIRST_ATTEMPT, BudgetKind.HUMAN_ANNOTATION
+            ),
+        )
+        for frame_id in frame_ids
+        for slot in range(batch.slots)
+    )
+
+
+def price_of_task(batch: Batch) -> Micros:
+    """Give the price of one annotation."""
+    return Micros(batch.price_micros // (batch.n_frames * batch.slots))
+
+
+def reservations_of(
+    batch: Batch, orders: Sequence[TaskOrder], *, period: Period, at: datetime, due_at: datetime
+) -> list[Reserve]:
+    """Give the requests that reserve a batch's money, one for each order."""
+    return [
+        Reserve(
+            transfer_id=order.reservation_id,
+            budget_id=budget_of(batch),
+            period=period,
+            amount=price_of_task(batch),
+            expires_at=due_at,
+            subject=order.task_id,
+            round_id=batch.round_id,
+            at=at,
+        )
+        for order in orders
+    ]
+
+
+def annotation_batch(
+    batch: Batch,
+    manifest: BlobRef,
+    orders: Sequence[TaskOrder],
+    *,
+    approved_by: str,
+    producer: Producer,
+    at: datetime,
+    due_at: datetime,
+) -> AnnotationBatch:
+    """Give the evidence of an approved batch."""
+    return AnnotationBatch(
+        id=derived_uuid("annotation_batch", batch.batch_id),
+        created_at=at,
+        producer=producer,
+        round_id=batch.round_id,
+        batch_id=batch.batch_id,
+        manifest=manifest,
+        label_task=batch.label_task,
+        class_names=batch.class_names,
+        label_schema_sha256=batch.label_schema_sha256,
+        instructions=batch.instructions,
+        instructions_sha256=hashlib.sha256(batch.instructions.encode()).hexdigest(),
+        source_snapshots=(batch.snapshot,),
+        pre_label_model=batch.pre_label_model,
+        slots=batch.slots,
+        tasks=tuple(orders),
+        budget_id=budget_of(batch),
+        price_micros_per_task=price_of_task(batch),
+        price_micros=batch.price_micros,
+        due_at=due_at,
+        approved_by=approved_by,
+        amendments=tuple(
+            RecordedAmendment.model_validate(change.model_dump(exclude={"schema_version"}))
+            for change in batch.amendments
+        ),
+    ).sealed()
