@@ -1,0 +1,1 @@
+"""Frame bytes to embedding, perceptual hash and quality gates."""
