@@ -7,13 +7,14 @@ else that people ask for is left as a command for the service that owns the subj
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import UUID
 
+from console.calls import Answer, Call, canonical
 from winnow.domain import errors
-from winnow.domain.ids import BudgetId, Micros, Period, derived_uuid
+from winnow.domain.ids import BudgetId, Micros, Period
 from winnow.domain.labels import Role
 from winnow.domain.money import (
     Allocate,
@@ -23,13 +24,14 @@ from winnow.domain.money import (
     Correct,
     Outcome,
     OutcomeKind,
+    Rate,
     Transfer,
+    Unit,
 )
 from winnow.domain.tables import COMMANDS, PEOPLE, PersonRow
 from winnow.domain.units import unit_of
 from winnow.ports.ledger import Transaction
 
-Document = Mapping[str, object]
 CURRENCY_DEFAULT = "USD"
 
 _REFUSALS: Mapping[OutcomeKind, type[errors.DomainError]] = {
@@ -39,52 +41,6 @@ _REFUSALS: Mapping[OutcomeKind, type[errors.DomainError]] = {
     OutcomeKind.NOT_OWNER: errors.NotAllowed,
     OutcomeKind.UNIT_MISMATCH: errors.BadInput,
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Person:
-    """Somebody known, with roles."""
-
-    name: str
-    roles: frozenset[Role]
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """One person's wish to do one act, as it goes into the audit log."""
-
-    person: Person
-    act: str
-    arguments: Document
-    group: str
-    """What it is about: a budget, round or batch."""
-    key: str
-    """Idempotency key: the same key and arguments give the first answer again."""
-    at: datetime
-
-    @property
-    def command_id(self) -> str:
-        """Id of the command row that remembers this call."""
-        return str(derived_uuid("console", "command", self.person.name, self.key))
-
-    @property
-    def transfer_id(self) -> UUID:
-        """Id of the movement of money that this call asks for."""
-        return derived_uuid("console", "transfer", self.command_id)
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What came of an act; `refusal` is one that the ledger stored, so it is committed."""
-
-    document: Document = field(default_factory=dict)
-    state: str = "done"
-    """done, refused, proposed (waits for a second person), pending (for another service)."""
-    service: str = "console"
-    refusal: errors.DomainError | None = None
-
-
-Work = Callable[[Transaction, Call], Answer]
 
 
 def allocate(
@@ -203,6 +159,25 @@ def approve_transfer(tx: Transaction, call: Call, *, command_id: str) -> Answer:
     return answer
 
 
+def add_rate(
+    tx: Transaction,
+    call: Call,
+    *,
+    rate_id: str,
+    resource: str,
+    currency: str,
+    micros: int,
+    per: int,
+    valid_from: datetime,
+) -> Answer:
+    """Add a dated price of a resource to the rate card; entries never change."""
+    del call
+    unit = unit_of(BudgetKind.HUMAN_ANNOTATION, currency)
+    rate = Rate(rate_id, Unit(resource), unit, Micros(micros), per, valid_from)
+    tx.money.put_rate(rate)
+    return Answer({"rate_id": rate_id})
+
+
 def delegate(tx: Transaction, call: Call, *, service: str) -> Answer:
     """Leave the act to the service that owns its subject."""
     del tx, call
@@ -238,11 +213,6 @@ def remove_person(tx: Transaction, call: Call, *, name: str) -> Answer:
 def token_group(token_sha256: str) -> str:
     """Give the indexed column by which a token's person is found."""
     return token_sha256[:16]
-
-
-def canonical(document: Document) -> str:
-    """Give canonical JSON: the same text for the same content."""
-    return json.dumps(document, sort_keys=True, separators=(",", ":"), default=str)
 
 
 def _same_terms(budget: Budget, *, owner: str | None, currency: str | None) -> None:

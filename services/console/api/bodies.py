@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from winnow.domain.acts import HUMAN_ROLES
 from winnow.domain.labels import Role
@@ -46,6 +46,17 @@ class TransferBody(Body):
     to_budget: Name
     amount: Positive
     rate_id: Text | None = None
+
+
+class RateBody(Body):
+    """A dated price: `micros` of a currency for `per` units of a resource."""
+
+    rate_id: Name
+    resource: Literal["bytes", "gpu_ms"]
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+    micros: Positive
+    per: Positive
+    valid_from: AwareDatetime
 
 
 class CorrectBody(Body):

@@ -10,7 +10,7 @@ from fastapi import APIRouter, Query, Request
 from console import handlers
 from console.api import bodies, views
 from console.api.desk import Desk
-from console.handlers import Document
+from console.calls import Document
 from winnow.domain.ids import BudgetId, Period
 
 
@@ -109,6 +109,13 @@ def _transferring(router: APIRouter, desk: Desk) -> None:
             rate_id=body.rate_id,
         )
         return desk.act(call, work)
+
+    @router.post("/rates", status_code=201)
+    def add_rate(request: Request, body: bodies.RateBody) -> Document:
+        """Add a dated price of a resource, which a transfer between units names."""
+        arguments = body.model_dump(mode="json")
+        call = desk.call(request, "budget.rate", arguments, group=body.rate_id)
+        return desk.act(call, partial(handlers.add_rate, **body.model_dump()))
 
     @router.post("/transfers/{command_id}/approve")
     def approve(request: Request, command_id: str) -> Document:

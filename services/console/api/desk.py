@@ -10,7 +10,8 @@ from functools import partial
 from fastapi import Request
 
 from console.api.identity import Gate
-from console.handlers import Call, Document, Work, delegate
+from console.calls import Call, Document, Work
+from console.handlers import delegate
 from winnow.contracts.commands import COMMAND_BY_NAME
 from winnow.domain.acts import role_for
 from winnow.domain.errors import BadInput

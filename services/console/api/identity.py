@@ -10,15 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeVar
 
-from console.handlers import (
-    Answer,
-    Call,
-    Document,
-    Person,
-    Work,
-    canonical,
-    token_group,
-)
+from console.calls import Answer, Call, Document, Person, Work, canonical
+from console.handlers import token_group
 from winnow.domain import errors
 from winnow.domain.acts import HUMAN_ROLES, role_for
 from winnow.domain.ids import derived_uuid

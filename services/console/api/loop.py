@@ -8,7 +8,7 @@ from fastapi import APIRouter, Request
 
 from console.api import bodies, views
 from console.api.desk import Desk
-from console.handlers import Call, Document
+from console.calls import Call, Document
 from winnow.domain.errors import NotFound
 from winnow.domain.ids import FrameId
 from winnow.domain.tables import BATCHES, GATEWAY_EXCEPTIONS, ROUNDS, BatchRow

@@ -10,7 +10,7 @@ from console import handlers
 from console.api import bodies, views
 from console.api.desk import Desk
 from console.api.identity import command_document, new_token, token_digest
-from console.handlers import Document
+from console.calls import Document
 from winnow.contracts.topics import DEAD_LETTER_SUFFIX, TOPICS
 from winnow.domain.errors import BadInput, NotFound
 from winnow.domain.tables import AUDIT, COMMANDS, PEOPLE

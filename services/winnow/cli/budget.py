@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
@@ -10,8 +11,9 @@ from rich.table import Table
 from winnow.cli.amounts import format_amount, parse_amount
 from winnow.cli.client import Document
 from winnow.cli.door import Door, console_command
+from winnow.domain.errors import BadInput
 from winnow.domain.money import BudgetKind, Unit
-from winnow.domain.units import unit_of
+from winnow.domain.units import RESOURCES, unit_of
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -107,6 +109,33 @@ def transfer(
         door.show(document, *_moved(door, document))
 
 
+@console_command(app, "rate", acts=True)
+def rate(
+    door: Door,
+    rate_id: Annotated[str, typer.Argument(help="Name of the entry, such as storage-2026.")],
+    amount: Annotated[str, typer.Argument(help="Of the resource, such as 1GB or 1h.")],
+    price: Annotated[str, typer.Argument(help="For that amount, such as 0.02.")],
+    currency: Annotated[str, typer.Option(help="Of the price.")] = "USD",
+    valid_from: Annotated[datetime | None, typer.Option(help="UTC; none: now.")] = None,
+) -> None:
+    """Add a dated price of a resource to the rate card; entries never change.
+
+    [bold]winnow budget rate storage-2026 1GB 0.02[/bold]
+    """
+    resource, per = _resource(amount)
+    begins = (valid_from or datetime.now(UTC)).replace(tzinfo=UTC)
+    body = {
+        "rate_id": rate_id,
+        "resource": resource.code,
+        "currency": currency,
+        "micros": parse_amount(price, unit_of(BudgetKind.LABEL_QA, currency)),
+        "per": per,
+        "valid_from": begins.isoformat(),
+    }
+    document = door.post("/v1/budgets/rates", body)
+    door.show(document, f"{rate_id}: {price} {currency} for {amount}")
+
+
 @console_command(app, "approve", acts=True)
 def approve(
     door: Door, command_id: Annotated[str, typer.Argument(help="Id of the proposed transfer.")]
@@ -188,6 +217,14 @@ def _moved(door: Door, document: Document) -> tuple[object, ...]:
     repeated = "Already done under this key. " if document["repeated"] else ""
     text = f"{repeated}{document['name']} applied, transfer id {answer['transfer_id']}"
     return text, balances_table([budget])
+
+
+def _resource(amount: str) -> tuple[Unit, int]:
+    try:
+        return RESOURCES[BudgetKind.UPLOAD], parse_amount(amount, RESOURCES[BudgetKind.UPLOAD])
+    except BadInput:
+        unit = RESOURCES[BudgetKind.AUTO_LABEL_INFERENCE]
+        return unit, parse_amount(amount, unit)
 
 
 def _unit(door: Door, kind: BudgetKind) -> Unit:

@@ -30,6 +30,7 @@ ACTS: dict[str, frozenset[Role]] = {
     "budget.transfer": _OWNERS,
     "budget.correct": _OWNERS,
     "budget.close": _OWNERS,
+    "budget.rate": _OWNERS,
     "round.open": frozenset({Role.ML_ENGINEER}),
     "batch.approve": _BATCH,
     "batch.reject": _BATCH,

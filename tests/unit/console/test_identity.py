@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from tests.unit.console.conftest import BOOTSTRAP, House
 
+from tests.unit.console.conftest import BOOTSTRAP, House
 from winnow.domain.acts import ACTS, HUMAN_ROLES
 from winnow.domain.labels import Role
 

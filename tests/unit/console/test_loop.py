@@ -6,7 +6,6 @@ import json
 from dataclasses import replace
 
 from tests.unit.console.conftest import House
-
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import FrameId
 from winnow.domain.labels import Actor, Role

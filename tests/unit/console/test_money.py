@@ -6,8 +6,8 @@ from datetime import timedelta
 from uuid import UUID
 
 import pytest
-from tests.unit.console.conftest import House
 
+from tests.unit.console.conftest import House
 from winnow.domain.ids import BudgetId, Micros, Period
 from winnow.domain.money import Commit, Reserve
 
@@ -185,3 +185,18 @@ def test_more_than_is_available_is_not_transferred(house: House) -> None:
 def test_an_unknown_budget_is_not_found(house: House) -> None:
     assert house.ask("GET", "/v1/budgets/expert_review").status_code == 404
     assert house.refused("/v1/budgets/expert_review/close", {})[0] == 404
+
+
+def test_bytes_become_money_only_through_a_named_rate(house: House) -> None:
+    allocate(house, 10**10, "upload")
+    allocate(house, 1)
+    move = {"from_budget": "upload", "to_budget": "human_annotation", "amount": 10**9}
+    assert house.refused("/v1/budgets/transfer", move)[:2] == (422, "BadInput")
+    rate = {
+        "rate_id": "storage", "resource": "bytes", "currency": "USD", "micros": 20_000,
+        "per": 10**9, "valid_from": "2025-12-01T00:00:00Z",
+    }  # fmt: skip
+    house.do("/v1/budgets/rates", rate)
+    house.do("/v1/budgets/transfer", {**move, "rate_id": "storage"})
+    assert balances(house)["available"] == 20_001
+    assert balances(house, "upload")["available"] == 9 * 10**9
