@@ -282,4 +282,5 @@ def _all_settled(records: Records, batch: BatchRow) -> bool:
         qa.state == "collecting" for qa in records.find(QA_BATCHES, group=batch.round_id)
     )
     items = records.count(QA_ITEMS, group=batch.key)
-    return collecting and bool(items) and not items.keys() & {"planned", "answered", "returned"}
+    open_states = {"planned", "answered", "reworked", "sampled", "inspecting"}
+    return collecting and bool(items) and not items.keys() & open_states

@@ -5,26 +5,29 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from winnow.domain.labeling_rows import (
+    CursorRow,
+    ExceptionRow,
+    ProjectRow,
+    PromotionRow,
+    QaBatchRow,
+    QaItemRow,
+    TaskRow,
+)
 from winnow.domain.rows import (
     AuditRow,
     BatchRow,
     CommandRow,
     CommitteeRow,
-    CursorRow,
     EmbeddedShardRow,
-    ExceptionRow,
     ModelRow,
     PersonRow,
-    PromotionRow,
-    QaBatchRow,
-    QaItemRow,
     RoundRow,
     Row,
     RunRow,
     ScoringRunRow,
     ShardRow,
     SourceRow,
-    TaskRow,
 )
 
 __all__ = [
@@ -38,6 +41,7 @@ __all__ = [
     "ExceptionRow",
     "ModelRow",
     "PersonRow",
+    "ProjectRow",
     "PromotionRow",
     "QaBatchRow",
     "QaItemRow",
@@ -71,7 +75,9 @@ ROUNDS = Table("rounds_rounds", "rounds", RoundRow)
 SCORING_RUNS = Table("scoring_runs", "scoring", ScoringRunRow)
 BATCHES = Table("selection_batches", "selection", BatchRow)
 TASKS = Table("labeling_gateway_tasks", "labeling_gateway", TaskRow)
+PROJECTS = Table("labeling_gateway_projects", "labeling_gateway", ProjectRow)
 CURSORS = Table("labeling_gateway_cursors", "labeling_gateway", CursorRow)
+QA_CURSORS = Table("qa_cursors", "qa", CursorRow)
 QA_BATCHES = Table("qa_batches", "qa", QaBatchRow)
 QA_ITEMS = Table("qa_items", "qa", QaItemRow)
 PROMOTIONS = Table("qa_promotions", "qa", PromotionRow)
@@ -86,6 +92,6 @@ GATEWAY_EXCEPTIONS = Table("labeling_gateway_exceptions", "labeling_gateway", Ex
 
 TABLES: tuple[Table[Row], ...] = (  # type: ignore[assignment]
     SOURCES, SHARDS, EMBEDDED_SHARDS, POOL_SHARDS, ROUNDS, SCORING_RUNS, BATCHES, TASKS, CURSORS,
-    QA_BATCHES, QA_ITEMS, PROMOTIONS, RETRAIN_RUNS, MODELS, ROLLOUT_RUNS, COMMITTEES, COMMANDS,
-    AUDIT, PEOPLE, GATEWAY_EXCEPTIONS,
+    PROJECTS, QA_CURSORS, QA_BATCHES, QA_ITEMS, PROMOTIONS, RETRAIN_RUNS, MODELS, ROLLOUT_RUNS,
+    COMMITTEES, COMMANDS, AUDIT, PEOPLE, GATEWAY_EXCEPTIONS,
 )  # fmt: skip
