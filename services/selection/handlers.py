@@ -9,13 +9,7 @@ from datetime import timedelta
 
 from selection import metrics
 from winnow.contracts.amendments import amend
-from winnow.contracts.artifacts import (
-    JSON,
-    Amendment,
-    Batch,
-    Snapshot,
-    read_manifest,
-)
+from winnow.contracts.artifacts import JSON, Amendment, Batch, Snapshot, read_manifest
 from winnow.contracts.batches import PREFIX, Sources
 from winnow.contracts.orders import annotation_batch, budget_of, orders_of, reservations_of
 from winnow.contracts.proposals import StoredProposal, store_proposal

@@ -1,0 +1,194 @@
+"""One suite that every query strategy passes; a new strategy is in it by being registered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from winnow.constraints.money import WithinMoney
+from winnow.constraints.one_per_cluster import OnePerCluster
+from winnow.domain.errors import BadInput, PoolExhausted
+from winnow.strategies.protocol import Candidates, Constraint, Pick, Strategy
+from winnow.strategies.registry import STRATEGIES, Options, strategy_of
+
+ALL = pytest.mark.parametrize("name", sorted(STRATEGIES))
+SEED = 7
+
+
+def frame_ids(n: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+    rng = np.random.default_rng(n)
+    return np.array([rng.bytes(16).hex() for _ in range(n)], dtype=np.str_)
+
+
+def candidates(n: int, dimension: int = 4, seed: int = 0) -> Candidates:
+    rng = np.random.default_rng(seed)
+    return Candidates(
+        frame_ids=frame_ids(n),
+        scores_N=rng.random(n).round(1),  # ties
+        embeddings_ND=rng.integers(-3, 4, (n, dimension)).astype(np.float32),  # and more ties
+        centers_LD=rng.standard_normal((3, dimension)).astype(np.float32),
+        clusters_N=np.array([f"c{i % 5}" for i in range(n)]),
+        price_micros_N=rng.integers(1, 10, n),
+    )
+
+
+def ids(pool: Candidates, picks: Sequence[Pick]) -> list[str]:
+    return pool.frame_ids[[pick.pos for pick in picks]].tolist()
+
+
+def strategy(name: str) -> Strategy:
+    return strategy_of(name, Options(shortlist_factor=2.0))
+
+
+def reordered(pool: Candidates, order: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Candidates:
+    assert pool.scores_N is not None
+    assert pool.embeddings_ND is not None
+    return replace(
+        pool,
+        frame_ids=pool.frame_ids[order],
+        scores_N=pool.scores_N[order],
+        embeddings_ND=pool.embeddings_ND[order],
+    )
+
+
+@ALL
+@given(n=st.integers(0, 30), share=st.floats(0, 1), seed=st.integers(0, 2**64 - 1))
+def test_exactly_n_distinct_frames_with_reasons(name: str, n: int, share: float, seed: int) -> None:
+    pool, size = candidates(n), int(n * share)
+    picks = strategy(name).choose(pool, size, seed=seed)
+    assert len({pick.pos for pick in picks}) == len(picks) == size
+    assert all(pick.reason and "\n" not in pick.reason for pick in picks)
+    texts = strategy(name).passed_over(pool, picks, size)
+    assert len(texts) == n
+    assert all(texts)
+
+
+@ALL
+@given(order=st.permutations(range(24)), size=st.integers(0, 24))
+def test_the_order_of_the_input_changes_no_choice(name: str, order: list[int], size: int) -> None:
+    pool = candidates(24)
+    shuffled = reordered(pool, np.array(order, dtype=np.intp))
+    expected = strategy(name).choose(pool, size, seed=SEED)
+    found = strategy(name).choose(shuffled, size, seed=SEED)
+    assert ids(shuffled, found) == ids(pool, expected)
+    assert [(p.utility, p.reason) for p in found] == [(p.utility, p.reason) for p in expected]
+
+
+@ALL
+def test_a_smaller_batch_is_the_head_of_a_larger_one(name: str) -> None:
+    pool, chooser = candidates(40), strategy_of(name, Options(shortlist_factor=40.0))
+    whole = ids(pool, chooser.choose(pool, 20, seed=SEED))
+    assert ids(pool, chooser.choose(pool, 5, seed=SEED)) == whole[:5]
+
+
+@ALL
+def test_inputs_are_left_alone_and_the_seed_decides(name: str) -> None:
+    pool = candidates(30)
+    assert pool.scores_N is not None
+    assert pool.embeddings_ND is not None
+    before = pool.scores_N.tobytes(), pool.embeddings_ND.tobytes(), pool.frame_ids.tobytes()
+    first = strategy(name).choose(pool, 10, seed=SEED)
+    assert first == strategy(name).choose(pool, 10, seed=SEED)
+    other = strategy(name).choose(pool, 10, seed=SEED + 1)
+    assert (first != other) == (strategy(name).inclusion == "uniform")
+    after = pool.scores_N.tobytes(), pool.embeddings_ND.tobytes(), pool.frame_ids.tobytes()
+    assert after == before
+
+
+@ALL
+@given(money=st.integers(0, 60), size=st.integers(0, 20))
+def test_constraints_are_kept_and_the_batch_is_full_when_it_can_be(
+    name: str, money: int, size: int
+) -> None:
+    pool = candidates(20)
+    prices, clusters = pool.price_micros_N, pool.clusters_N
+    assert prices is not None
+    assert clusters is not None
+    constraints: list[Constraint] = [WithinMoney(prices, money), OnePerCluster(clusters)]
+    picks = strategy(name).choose(pool, size, seed=SEED, constraints=constraints)
+    chosen = [pick.pos for pick in picks]
+    assert prices[chosen].sum() <= money
+    assert len(set(clusters[chosen])) == len(chosen) <= size
+    if len(chosen) < size:
+        left = money - prices[chosen].sum()
+        taken = set(clusters[chosen])
+        assert not any(
+            prices[pos] <= left and clusters[pos] not in taken for pos in range(len(pool))
+        )
+
+
+@ALL
+def test_a_batch_larger_than_the_pool_is_refused(name: str) -> None:
+    with pytest.raises(PoolExhausted, match="at most the pool's 5 frames, found 6"):
+        strategy(name).choose(candidates(5), 6, seed=SEED)
+    with pytest.raises(BadInput, match="at least 0"):
+        strategy(name).choose(candidates(5), -1, seed=SEED)
+
+
+@ALL
+def test_a_frame_twice_is_refused(name: str) -> None:
+    pool = candidates(5)
+    twice = pool.frame_ids.copy()
+    twice[1] = twice[0]
+    with pytest.raises(BadInput, match="distinct"):
+        strategy(name).choose(replace(pool, frame_ids=twice), 2, seed=SEED)
+
+
+@ALL
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 1e30])
+def test_numbers_that_are_none_are_refused(name: str, bad: float) -> None:
+    pool = candidates(6)
+    assert pool.embeddings_ND is not None
+    assert pool.scores_N is not None
+    rows, scores = pool.embeddings_ND.copy(), pool.scores_N.copy()
+    rows[4, 1] = bad
+    scores[4] = bad
+    for needed, broken in (
+        ("embeddings", replace(pool, embeddings_ND=rows)),
+        ("scores", replace(pool, scores_N=scores)),
+    ):
+        if needed in strategy(name).needs:
+            with pytest.raises(BadInput, match="row 4"):
+                strategy(name).choose(broken, 2, seed=SEED)
+        else:
+            assert len(strategy(name).choose(broken, 2, seed=SEED)) == 2
+
+
+@ALL
+def test_what_is_needed_and_absent_is_refused(name: str) -> None:
+    bare = Candidates(frame_ids=frame_ids(4))
+    if strategy(name).needs:
+        with pytest.raises(BadInput, match="found none"):
+            strategy(name).choose(bare, 1, seed=SEED)
+    else:
+        assert len(strategy(name).choose(bare, 1, seed=SEED)) == 1
+
+
+@ALL
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_equal_frames_tie_and_zero_vectors_are_vectors(name: str, value: float) -> None:
+    pool = Candidates(
+        frame_ids=frame_ids(9),
+        scores_N=np.full(9, value),
+        embeddings_ND=np.full((9, 3), value, dtype=np.float32),
+        centers_LD=np.full((1, 3), value, dtype=np.float32),
+    )
+    chosen = ids(pool, strategy(name).choose(pool, 4, seed=SEED))
+    if strategy(name).inclusion == "certain":
+        assert chosen == sorted(pool.frame_ids.tolist())[:4]
+    assert len(strategy(name).choose(pool, 9, seed=SEED)) == 9
+
+
+@ALL
+def test_an_empty_pool_gives_an_empty_batch(name: str) -> None:
+    assert strategy(name).choose(candidates(0), 0, seed=SEED) == []
+
+
+def test_an_unknown_name_lists_the_known_ones() -> None:
+    with pytest.raises(BadInput, match="k_center, random, shortlist_k_center, top_k"):
+        strategy_of("kcenter")
