@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -20,7 +21,7 @@ ALL = pytest.mark.parametrize("name", sorted(STRATEGIES))
 SEED = 7
 
 
-def frame_ids(n: int) -> np.ndarray[tuple[int], np.dtype[np.str_]]:
+def frame_ids(n: int) -> npt.NDArray[np.str_]:
     rng = np.random.default_rng(n)
     return np.array([rng.bytes(16).hex() for _ in range(n)], dtype=np.str_)
 
@@ -38,14 +39,14 @@ def candidates(n: int, dimension: int = 4, seed: int = 0) -> Candidates:
 
 
 def ids(pool: Candidates, picks: Sequence[Pick]) -> list[str]:
-    return pool.frame_ids[[pick.pos for pick in picks]].tolist()
+    return [str(pool.frame_ids[pick.pos]) for pick in picks]
 
 
 def strategy(name: str) -> Strategy:
     return strategy_of(name, Options(shortlist_factor=2.0))
 
 
-def reordered(pool: Candidates, order: np.ndarray[tuple[int], np.dtype[np.intp]]) -> Candidates:
+def reordered(pool: Candidates, order: npt.NDArray[np.intp]) -> Candidates:
     assert pool.scores_N is not None
     assert pool.embeddings_ND is not None
     return replace(

@@ -34,7 +34,7 @@ class Sample:
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """An estimate of a pool's mean. Without two drawn frames the variance is unknown: NaN."""
+    """An estimate of a pool's mean. What too few drawn frames leave unknown is NaN."""
 
     mean: float
     variance: float
@@ -81,6 +81,8 @@ def horvitz_thompson(sample: Sample) -> Estimate:
     variance = 0.0 if sample.n_population == int(sample.certain_n.sum()) else math.nan
     if sample.n_random:
         total += sample.n_population * float(z_r.mean())
+    elif math.isnan(variance):
+        total = math.nan  # nothing stands for the frames outside the stratum
     if sample.n_random > 1:
         left_out = 1.0 - sample.n_random / sample.n_population
         variance = left_out * float(z_r.var(ddof=1)) / sample.n_random

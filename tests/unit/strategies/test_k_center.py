@@ -98,7 +98,9 @@ class Sloppy:
 @given(st.integers(0, 2**32 - 1))
 def test_a_backend_that_rounds_otherwise_gives_the_same_picks(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    rows = (rng.standard_normal((60, 8)) + 30).astype(np.float32)  # far from 0: float32 is coarse
+    rows: Rows = (rng.standard_normal((60, 8)) + 30).astype(
+        np.float32
+    )  # far from 0: float32 is coarse
     rows[30:] = rows[:30] + rng.standard_normal((30, 8)).astype(np.float32) * 1e-4
     centers = rows[:1]
     exact = brute_force(rows, centers, 3)
