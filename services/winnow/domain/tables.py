@@ -89,6 +89,7 @@ COMMANDS = Table("console_commands", "console", CommandRow)
 AUDIT = Table("console_audit", "console", AuditRow)
 PEOPLE = Table("console_people", "console", PersonRow)
 GATEWAY_EXCEPTIONS = Table("labeling_gateway_exceptions", "labeling_gateway", ExceptionRow)
+ROUNDS_EXCEPTIONS = Table("rounds_exceptions", "rounds", ExceptionRow)
 
 TABLES: tuple[Table[Row], ...] = (  # type: ignore[assignment]
     SOURCES, SHARDS, EMBEDDED_SHARDS, POOL_SHARDS, ROUNDS, SCORING_RUNS, BATCHES, TASKS, CURSORS,

@@ -28,6 +28,7 @@ RECORDS = (
     "labeling_gateway_tasks",
     "labeling_gateway_cursors",
     "labeling_gateway_exceptions",
+    "rounds_exceptions",
     "labeling_gateway_projects",
     "qa_batches",
     "qa_cursors",
