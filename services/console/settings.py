@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import getpass
+import os
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Self
@@ -44,7 +45,7 @@ class ConsoleSettings(ServiceSettings):
     @classmethod
     def embedded(cls, state_dir: Path, **changes: object) -> Self:
         """Give the settings of ring 1: the OS user is the person, and no port is opened."""
-        return super().embedded(state_dir, **{"local_person": getpass.getuser(), **changes})
+        return super().embedded(state_dir, **{"local_person": os_user(), **changes})
 
     @model_validator(mode="after")
     def _door_is_safe(self) -> Self:
@@ -52,6 +53,14 @@ class ConsoleSettings(ServiceSettings):
         if mistakes:
             raise ValueError("; ".join(mistakes))
         return self
+
+
+def os_user() -> str:
+    """Give the name of this machine's user; a container may know only the number."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid{os.getuid()}"
 
 
 def _tls_mistakes(settings: ConsoleSettings) -> list[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from tests.unit.console.conftest import BOOTSTRAP, House
 from winnow.domain.acts import ACTS, HUMAN_ROLES
+from winnow.domain.errors import Retryable
 from winnow.domain.labels import Role
 
 ALLOCATE = {"kind": "human_annotation", "amount": 100}
@@ -88,6 +89,18 @@ def test_an_act_without_an_idempotency_key_is_refused(house: House) -> None:
     response = house.runner.run(house.client.post("/v1/budgets/allocate", json=ALLOCATE))
     assert response.status_code == 422
     assert "Idempotency-Key" in response.json()["error"]["message"]
+
+
+def test_a_ledger_that_is_away_is_no_refusal_but_asks_to_come_again(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away() -> None:
+        msg = "ledger: expected it within 5 s, found it locked"
+        raise Retryable(msg)
+
+    monkeypatch.setattr(house.ledger, "transaction", away)
+    status, kind, _ = house.refused("/v1/budgets/allocate", ALLOCATE)
+    assert (status, kind) == (503, "Retryable")
 
 
 def test_every_act_needs_roles_that_people_can_hold() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from console.app import app
-from console.settings import ConsoleSettings
+from console.settings import ConsoleSettings, os_user
 
 
 @pytest.fixture
@@ -26,6 +26,14 @@ def test_ring_one_opens_no_port_and_knows_its_user(tmp_path: Path) -> None:
     settings = ConsoleSettings.embedded(tmp_path)
     assert settings.api_port == 0
     assert settings.local_person
+
+
+def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless() -> str:
+        raise KeyError
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    assert os_user().startswith("uid")
 
 
 def test_tls_takes_both_files(tmp_path: Path, pem: Path) -> None:
