@@ -17,7 +17,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from winnow.domain.errors import NotFound
 from winnow.ports.pipeline_runner import RunState
@@ -128,12 +128,14 @@ def _run(graph: str, folder: Path, arguments: dict[str, Any]) -> None:
     getattr(importlib.import_module(module), function)(**arguments)
 
 
-def _end_with(parent: IO[bytes]) -> None:
+def _end_with(parent: int) -> None:
     """End this process and its children once the parent's end of the pipe is gone."""
-    parent.read()
+    # Not sys.stdin: its lock, held by a thread, would abort the interpreter at its end.
+    while os.read(parent, 1):
+        pass
     os.killpg(os.getpid(), signal.SIGKILL)
 
 
 if __name__ == "__main__":
-    threading.Thread(target=_end_with, args=(sys.stdin.buffer,), daemon=True).start()
+    threading.Thread(target=_end_with, args=(sys.stdin.fileno(),), daemon=True).start()
     _run(sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3]))

@@ -37,6 +37,8 @@ class Classification:
             for module in network.modules():
                 if isinstance(module, torch.nn.Conv2d | torch.nn.Linear):
                     _draw(module.weight, rng)
+                if isinstance(module, torch.nn.Linear):
+                    module.bias.zero_()  # torch drew it from global state
         return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload,no-any-return]
 
     def inputs(self, pixels: npt.NDArray[np.uint8], config: NetworkConfig) -> torch.Tensor:
