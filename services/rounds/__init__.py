@@ -1,0 +1,1 @@
+"""Keeps the pool, opens a round with a snapshot, closes the loop."""

@@ -1,0 +1,142 @@
+"""What a round is opened with: read from the ledger, written as a snapshot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from winnow.contracts.artifacts import Members, Snapshot, read_manifest, write_manifest
+from winnow.contracts.snapshots import (
+    PREFIX,
+    gate_pool,
+    holdout_digests,
+    read_pool,
+    write_labeled,
+    write_parts,
+)
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.ids import RoundId, round_number_of
+from winnow.domain.labels import LabelState
+from winnow.domain.tables import (
+    COMMITTEES,
+    POOL_SHARDS,
+    SHARDS,
+    SOURCES,
+    CommitteeRow,
+    EmbeddedShardRow,
+    RoundRow,
+)
+from winnow.policy.model import Policy
+from winnow.ports.blobs import Blobs
+from winnow.ports.ledger import Records, Transaction
+
+LIVE = tuple(state for state in LabelState if state is not LabelState.REJECTED)
+"""A frame with a label revision in one of these is labeled, or on its way to be."""
+ANSWERED = frozenset(LIVE) - {LabelState.CANDIDATE, LabelState.PRE_LABELED}
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """What the ledger says at one moment, as far as a snapshot depends on it."""
+
+    shards: tuple[EmbeddedShardRow, ...]
+    class_names: tuple[str, ...]
+    holdouts: tuple[BlobRef, ...]
+    taken: Mapping[str, str]
+    """Frame → its answer (empty while it has none), for frames that are left out."""
+    committee: CommitteeRow | None
+    budget_ids: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenSnapshot:
+    """A stored snapshot, what it holds and what blocks the rest."""
+
+    ref: BlobRef
+    snapshot: Snapshot
+    blocked: Mapping[str, int]
+    n_members: int
+
+
+def look(view: Transaction, policy: Policy) -> World:
+    """Read what a snapshot taken now would depend on."""
+    sources = view.records.find(SOURCES)
+    labels = view.labels.find(states=LIVE, label_task=policy.label.task)
+    return World(
+        shards=tuple(view.records.find(POOL_SHARDS)),
+        class_names=class_names_of(view.records, policy),
+        holdouts=tuple(source.holdout for source in sources if source.holdout is not None),
+        taken={r.key.frame_id: r.value if r.state in ANSWERED else "" for r in labels},
+        committee=_newest(view.records.find(COMMITTEES, state="active")),
+        budget_ids=tuple(sorted((str(b.kind), b.budget_id) for b in view.money.budgets())),
+    )
+
+
+def class_names_of(records: Records, policy: Policy) -> tuple[str, ...]:
+    """Give the policy's classes, or those of all sources, sorted."""
+    if policy.label.class_names:
+        return policy.label.class_names
+    sources = records.find(SOURCES)
+    return tuple(sorted({name for source in sources for name in source.class_names}))
+
+
+def why_not_yet(view: Transaction) -> str:
+    """Say what the pool still lacks before a snapshot of it can be taken; empty if nothing."""
+    registered = {shard.key for shard in view.records.find(SHARDS)}
+    pooled = {shard.key: shard.encoder_version for shard in view.records.find(POOL_SHARDS)}
+    n_missing = len(registered - pooled.keys())
+    if not registered:
+        return "waits for frames: none are ingested"
+    if n_missing:
+        return f"waits for {n_missing} of {len(registered)} shards to be embedded"
+    versions = sorted(set(pooled.values()))
+    if len(versions) > 1:
+        return f"waits for one encoder: the pool holds vectors of {', '.join(versions)}"
+    return ""
+
+
+def write_snapshot(blobs: Blobs, row: RoundRow, policy: Policy, world: World) -> WrittenSnapshot:
+    """Take and store the snapshot of a round; the same world gives the same bytes.
+
+    A committee that learned other classes is left aside: the round starts cold.
+    """
+    pool = read_pool(blobs, [shard.embedded for shard in world.shards])
+    gated = gate_pool(
+        pool,
+        policy.gates,
+        taken=world.taken.keys(),
+        holdout_sha256=holdout_digests(blobs, world.holdouts),
+    )
+    members = _members(blobs, world)
+    committee = world.committee if members is not None else None
+    answers = {frame_id: value for frame_id, value in world.taken.items() if value}
+    snapshot = Snapshot(
+        round_id=row.key,
+        label_task=policy.label.task,
+        class_names=world.class_names,
+        encoder_version=world.shards[0].encoder_version if world.shards else "",
+        embedding_dimension=pool.embeddings_ND.shape[1],
+        parts=write_parts(blobs, pool, gated),
+        n_frames=gated.n_frames,
+        n_eligible=gated.n_eligible,
+        labeled=write_labeled(blobs, pool, answers),
+        committee_version=committee.key if committee else "",
+        members=committee.members if committee else None,
+        holdouts=world.holdouts,
+        budget_ids=world.budget_ids,
+    )
+    ref = write_manifest(blobs, snapshot, prefix=PREFIX)
+    return WrittenSnapshot(ref, snapshot, gated.blocked(), len(members.members) if members else 0)
+
+
+def _members(blobs: Blobs, world: World) -> Members | None:
+    if world.committee is None:
+        return None
+    members = read_manifest(blobs, world.committee.members, Members)
+    return members if members.class_names == world.class_names else None
+
+
+def _newest(committees: Sequence[CommitteeRow]) -> CommitteeRow | None:
+    return max(
+        committees, key=lambda c: (round_number_of(RoundId(c.round_id)), c.generation), default=None
+    )
