@@ -16,7 +16,7 @@ from winnow.contracts.artifacts import Members, read_manifest
 from winnow.contracts.round_money import release_round, reserve_inference
 from winnow.contracts.round_opening import (
     WrittenSnapshot,
-    class_names_of,
+    check_may_open,
     look,
     why_not_yet,
     write_snapshot,
@@ -36,12 +36,10 @@ from winnow.domain.ids import (
     CommitteeVersion,
     RoundId,
 )
-from winnow.domain.money import BudgetKind
 from winnow.domain.tables import (
     POOL_SHARDS,
     ROUNDS,
     ROUNDS_EXCEPTIONS,
-    SHARDS,
     CommandRow,
     EmbeddedShardRow,
     ExceptionRow,
@@ -50,7 +48,6 @@ from winnow.domain.tables import (
 from winnow.policy.model import Policy, parse_policy
 from winnow.policy.rounds import (
     ENDED,
-    UNDER_WAY,
     next_round,
     progress_of,
     waits_for_rounds,
@@ -108,7 +105,7 @@ def on_round_open(
         raise BadInput(msg) from error
     policy = parse_policy(ports.blobs.get(ref), where=ref.key)
     rounds = tx.records.find(ROUNDS)
-    _check_may_open(tx, policy, rounds, ports)
+    check_may_open(tx, policy, rounds, open_max=ports.open_max)
     by = str(arguments.get("opened_by") or command.actor)
     row = next_round(rounds, policy, ref, opened_by=by)
     if not tx.records.insert(ROUNDS, row):
@@ -213,30 +210,6 @@ def on_stuck_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
 
 def _hung(row: RoundRow, *, reason: str, due_at: datetime) -> RoundRow:
     return replace(row, reason=reason, due_at=due_at) if row.state == "open" else row
-
-
-def _check_may_open(
-    tx: Transaction, policy: Policy, rounds: Sequence[RoundRow], ports: Ports
-) -> None:
-    if not tx.records.find(SHARDS, limit=1):
-        msg = "round.open: expected frames, found none; winnow ingest PATH"
-        raise NotFound(msg)
-    under_way = sorted((r for r in rounds if r.state in UNDER_WAY), key=lambda r: r.number)
-    if len(under_way) >= ports.open_max:
-        names = ", ".join(f"{row.key} ({row.state})" for row in under_way)
-        msg = f"round.open: expected fewer than {ports.open_max} rounds under way, found {names}"
-        raise Conflict(msg)
-    class_names = class_names_of(tx.records, policy)
-    if len(set(class_names)) < 2:
-        found = ", ".join(class_names) or "none"
-        msg = (
-            f"round.open: expected at least two classes, found {found}; "
-            "name them in the policy: label.class_names"
-        )
-        raise BadInput(msg)
-    if not any(b.kind is BudgetKind.HUMAN_ANNOTATION for b in tx.money.budgets()):
-        msg = "round.open: expected a budget; winnow budget allocate human_annotation 100.00"
-        raise NotFound(msg)
 
 
 def _open(

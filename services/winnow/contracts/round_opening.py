@@ -15,8 +15,10 @@ from winnow.contracts.snapshots import (
     write_parts,
 )
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BadInput, Conflict, NotFound
 from winnow.domain.ids import RoundId, round_number_of
 from winnow.domain.labels import LabelState
+from winnow.domain.money import BudgetKind
 from winnow.domain.tables import (
     COMMITTEES,
     POOL_SHARDS,
@@ -27,6 +29,7 @@ from winnow.domain.tables import (
     RoundRow,
 )
 from winnow.policy.model import Policy
+from winnow.policy.rounds import UNDER_WAY
 from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Records, Transaction
 
@@ -93,6 +96,41 @@ def why_not_yet(view: Transaction) -> str:
     if len(versions) > 1:
         return f"waits for one encoder: the pool holds vectors of {', '.join(versions)}"
     return ""
+
+
+def check_may_open(
+    tx: Transaction, policy: Policy, rounds: Sequence[RoundRow], *, open_max: int
+) -> None:
+    """Refuse a round that could not do anything.
+
+    Raises
+    ------
+    NotFound
+        No frames, or no budget for annotations.
+    Conflict
+        Too many rounds are under way.
+    BadInput
+        Fewer than two classes.
+    """
+    if not tx.records.find(SHARDS, limit=1):
+        msg = "round.open: expected frames, found none; winnow ingest PATH"
+        raise NotFound(msg)
+    under_way = sorted((r for r in rounds if r.state in UNDER_WAY), key=lambda r: r.number)
+    if len(under_way) >= open_max:
+        names = ", ".join(f"{row.key} ({row.state})" for row in under_way)
+        msg = f"round.open: expected fewer than {open_max} rounds under way, found {names}"
+        raise Conflict(msg)
+    class_names = class_names_of(tx.records, policy)
+    if len(set(class_names)) < 2:
+        found = ", ".join(class_names) or "none"
+        msg = (
+            f"round.open: expected at least two classes, found {found}; "
+            "name them in the policy: label.class_names"
+        )
+        raise BadInput(msg)
+    if not any(b.kind is BudgetKind.HUMAN_ANNOTATION for b in tx.money.budgets()):
+        msg = "round.open: expected a budget; winnow budget allocate human_annotation 100.00"
+        raise NotFound(msg)
 
 
 def write_snapshot(blobs: Blobs, row: RoundRow, policy: Policy, world: World) -> WrittenSnapshot:
