@@ -89,7 +89,7 @@ class Sloppy:
                 norms = np.linalg.norm(rows_ND.astype(np.float64), axis=1)
                 bound = squared_l2_error(norms, float(norms.max()), rows_ND.shape[1])
                 off = kernel._rng.uniform(-0.4, 0.4, len(rows_ND)) * bound
-                self._nearest_N = (self._nearest_N + off).astype(np.float32)
+                self._nearest_N += off.astype(np.float32)
 
         return Off(rows_ND)
 

@@ -1,0 +1,175 @@
+"""A small pool as embedding, rounds and scoring would have stored it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from winnow.contracts.artifacts import (
+    EMBEDDED,
+    LABELED,
+    SCORES,
+    SNAPSHOT_PART,
+    Scores,
+    Snapshot,
+    SnapshotPart,
+    write_manifest,
+    write_table,
+)
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.events import PoolScored, ScoreKind
+from winnow.domain.ids import RoundId
+from winnow.policy.model import parse_policy
+from winnow.ports.blobs import Blobs
+
+START = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
+CLASSES = ("car", "person", "sign")
+MEMBERS = ("m0", "m1", "m2")
+DIMENSION = 5
+ROUND = RoundId("r1")
+
+
+def frame_id(i: int) -> str:
+    """Ids whose order is not that of the frames."""
+    return f"{(i * 2654435761) % 2**32:08x}{i:024x}"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPool:
+    """A pool of `n_frames` in shards of ten; every seventh frame is gated."""
+
+    event: PoolScored
+    eligible: tuple[str, ...]
+    gated: tuple[str, ...]
+    labeled: BlobRef
+
+
+def store_pool(
+    blobs: Blobs,
+    policy: str = "",
+    *,
+    n_frames: int = 40,
+    committee: bool = True,
+    unscored: int = 0,
+    seed: int = 11,
+) -> StoredPool:
+    rng = np.random.default_rng(seed)
+    parts = [
+        _part(blobs, rng, start, min(10, n_frames - start)) for start in range(0, n_frames, 10)
+    ]
+    ids = [frame_id(i) for i in range(n_frames)]
+    eligible = [f for i, f in enumerate(ids) if i % 7]
+    labeled = _labeled(blobs, rng)
+    policy_text = parse_policy(policy)
+    snapshot = Snapshot(
+        round_id=ROUND,
+        label_task="classification",
+        class_names=CLASSES,
+        encoder_version="mini-1",
+        embedding_dimension=DIMENSION,
+        parts=tuple(parts),
+        n_frames=n_frames,
+        n_eligible=len(eligible),
+        labeled=labeled,
+        committee_version="c0" if committee else "",
+        members=None,
+        holdouts=(),
+        budget_ids=(("human_annotation", "human_annotation"),),
+    )
+    scored = eligible[: len(eligible) - unscored]
+    event = PoolScored(
+        round_id=ROUND,
+        kind=ScoreKind.COMMITTEE if committee else ScoreKind.NONE,
+        n_frames=len(eligible),
+        n_scored=len(scored) if committee else 0,
+        members_expected=MEMBERS if committee else (),
+        members_answered=MEMBERS if committee else (),
+        gpu_ms=0,
+        scores=_scores(blobs, rng, scored) if committee else None,
+        snapshot=write_manifest(blobs, snapshot, prefix="snapshots"),
+        policy=blobs.put(policy_text.canonical(), prefix="policies", media_type="application/json"),
+        seed=5,
+    )
+    return StoredPool(event, tuple(eligible), tuple(f for f in ids if f not in eligible), labeled)
+
+
+def _part(blobs: Blobs, rng: np.random.Generator, start: int, n: int) -> SnapshotPart:
+    rows = range(start, start + n)
+    frames = {
+        "frame_id": [frame_id(i) for i in rows],
+        "bucket": ["files"] * n,
+        "key": [f"frames/{i}" for i in rows],
+        "sha256": ["ab" * 32] * n,
+        "size_bytes": [100 + i for i in rows],
+        "media_type": ["image/png"] * n,
+        "captured_at": [START + timedelta(seconds=i) for i in rows],
+        "session": [f"s{i // 20}" for i in rows],
+        "sensor": ["front"] * n,
+        "vehicle": ["v1"] * n,
+        "site": ["yard"] * n,
+        "tags": ["{}"] * n,
+        "privacy_blocked": [False] * n,
+        "calibrated": [True] * n,
+    }
+    embedded: dict[str, Sequence[object] | npt.NDArray[np.uint64]] = {
+        **frames,
+        "width": [8] * n,
+        "height": [8] * n,
+        "phash": np.zeros(n, dtype=np.uint64),
+        "gate": [""] * n,
+        "gate_detail": [""] * n,
+        "embedding": list(rng.standard_normal((n, DIMENSION)).astype(np.float32)),
+    }
+    gates = ["" if i % 7 else ("duplicate" if i % 2 else "dark") for i in rows]
+    part = {
+        **frames,
+        "row": np.arange(n, dtype=np.int32)[::-1],  # not the order of the embedded table
+        "gate": gates,
+        "gate_detail": ["" if not gate or gate == "duplicate" else "p99 3.0" for gate in gates],
+        "cluster": [
+            frame_id(i + 1 if gate == "duplicate" else i)
+            for i, gate in zip(rows, gates, strict=True)
+        ],
+        "cluster_size": np.ones(n, dtype=np.int32),
+    }
+    backwards = {name: list(values)[::-1] for name, values in embedded.items()}
+    return SnapshotPart(
+        part=write_table(
+            blobs, pa.table(part, schema=SNAPSHOT_PART), SNAPSHOT_PART, prefix="parts"
+        ),
+        embedded=write_table(
+            blobs, pa.table(backwards, schema=EMBEDDED), EMBEDDED, prefix="embedded"
+        ),
+        n_frames=n,
+    )
+
+
+def _labeled(blobs: Blobs, rng: np.random.Generator) -> BlobRef:
+    rows = {
+        "frame_id": [frame_id(1000 + i) for i in range(3)],
+        "label": ["car"] * 3,
+        "embedding": list(rng.standard_normal((3, DIMENSION)).astype(np.float32)),
+    }
+    return write_table(blobs, pa.table(rows, schema=LABELED), LABELED, prefix="labeled")
+
+
+def _scores(blobs: Blobs, rng: np.random.Generator, frame_ids: list[str]) -> BlobRef:
+    shuffled = [frame_ids[i] for i in rng.permutation(len(frame_ids))]
+    probs = rng.dirichlet(np.ones(len(CLASSES)), (len(shuffled), len(MEMBERS)))
+    flat = list(probs.reshape(len(shuffled), len(MEMBERS) * len(CLASSES)).astype(np.float32))
+    table = pa.table({"frame_id": shuffled, "probs": flat}, schema=SCORES)
+    scores = Scores(
+        round_id=ROUND,
+        committee_version="c0",
+        members=MEMBERS,
+        class_names=CLASSES,
+        parts=(write_table(blobs, table, SCORES, prefix="scores"),),
+        n_scored=len(shuffled),
+        member_digests=tuple((member, "cd" * 32) for member in MEMBERS),
+    )
+    return write_manifest(blobs, scores, prefix="scores")
