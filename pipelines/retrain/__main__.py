@@ -34,7 +34,7 @@ def run_step(name: str, given: list[str]) -> str:
     if name == "plan":
         return json.dumps(steps.plan(context, **arguments))
     if name == "train":
-        return steps.train_member(context, **arguments)
+        return steps.train_members(context, **arguments)
     if name == "register":
         members = json.loads(arguments.pop("members"))
         return steps.register(context, **arguments, members=members)

@@ -10,18 +10,18 @@ IMAGE = "winnow/pipelines:0.1.0"
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
 def plan(round_id: str, dataset: str) -> List[str]:  # noqa: UP006
-    """Decode frames once and give one order for each member."""
+    """Decode frames once and give the training tasks."""
     from retrain import steps
 
     return steps.plan(steps.open_context(), round_id=round_id, dataset=dataset)
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
-def train(order: str) -> str:
-    """Train and calibrate one member."""
+def train(orders: str) -> str:
+    """Train and calibrate the members of one task."""
     from retrain import steps
 
-    return steps.train_member(steps.open_context(), order=order)
+    return steps.train_members(steps.open_context(), orders=orders)
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
@@ -41,11 +41,11 @@ def retrain(round_id: str, dataset: str) -> None:
         round_id: Round whose labels were promoted, for example r3.
         dataset: Reference of the dataset manifest, as JSON.
     """
-    orders = plan(round_id=round_id, dataset=dataset)
+    tasks = plan(round_id=round_id, dataset=dataset)
     # A killed pod goes on from its training state, so trying again costs little.
-    with dsl.ParallelFor(items=orders.output, parallelism=2) as order:
-        member = train(order=order).set_retry(num_retries=2)
+    with dsl.ParallelFor(items=tasks.output, parallelism=2) as orders:
+        members = train(orders=orders).set_retry(num_retries=2)
     # Registering writes to the ledger: an answer out of a cache would be no registration.
     register(
-        round_id=round_id, dataset=dataset, members=dsl.Collected(member.output)
+        round_id=round_id, dataset=dataset, members=dsl.Collected(members.output)
     ).set_caching_options(enable_caching=False)

@@ -32,10 +32,14 @@ class RetrainSettings(ServiceSettings):
         default=10.0, ge=0, description="Least time between two training states of a member."
     )
     torch_threads: int = Field(
-        default=1, ge=1, description="Cores for each member; two members train side by side."
+        default=1, ge=1, description="Cores for each task; two tasks train side by side."
+    )
+    members_per_task: int = Field(
+        default=1, ge=1, description="Members that one task trains; more of them load torch once."
     )
 
     @classmethod
     def embedded(cls, state_dir: Path, **changes: object) -> Self:
-        """Give the settings of ring 1: training states lie in the state folder."""
-        return super().embedded(state_dir, **{"work_dir": state_dir / "training", **changes})
+        """Give the settings of ring 1: states in the state folder, two members to a process."""
+        ring_1 = {"work_dir": state_dir / "training", "members_per_task": 2}
+        return super().embedded(state_dir, **{**ring_1, **changes})

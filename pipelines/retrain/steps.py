@@ -1,7 +1,7 @@
 """The steps of a run: plan, train each member, register. Plain functions; `pipeline.py` wires them.
 
 What goes from step to step is text (JSON of the manifests here), because a pipeline engine turns
-whole numbers in lists into floats. Only `train_member` loads torch.
+whole numbers in lists into floats. Only `train_members` loads torch.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from pydantic import TypeAdapter
 
 from retrain.data import (
     calibration_mask,
@@ -88,6 +89,10 @@ class Trained(Manifest):
     probs: BlobRef
 
 
+_ORDERS = TypeAdapter(list[Order])
+_TRAINED = TypeAdapter(list[Trained])
+
+
 def open_context() -> Context:
     """Connect to what the environment names."""
     settings = RetrainSettings()
@@ -100,7 +105,7 @@ def open_context() -> Context:
 
 
 def plan(context: Context, *, round_id: str, dataset: str) -> list[str]:
-    """Decode frames once and give one order for each member.
+    """Decode frames once and give the tasks: each one or several orders, as a JSON list.
 
     Raises
     ------
@@ -136,12 +141,19 @@ def plan(context: Context, *, round_id: str, dataset: str) -> list[str]:
         )
         for m in range(training.members)
     ]
-    return [order.model_dump_json() for order in orders]
+    size = context.settings.members_per_task
+    tasks = [orders[start : start + size] for start in range(0, len(orders), size)]
+    return [_ORDERS.dump_json(task).decode() for task in tasks]
 
 
-def train_member(context: Context, *, order: str) -> str:
-    """Train one member, fit its temperature, let it answer the holdout; give a `Trained`."""
-    work = Order.model_validate_json(order)
+def train_members(context: Context, *, orders: str) -> str:
+    """Train the members of one task, one after the other; give their `Trained` as a JSON list."""
+    works = _ORDERS.validate_json(orders)
+    return _TRAINED.dump_json([train_member(context, work) for work in works]).decode()
+
+
+def train_member(context: Context, work: Order) -> Trained:
+    """Train one member, fit its temperature, let it answer the holdout."""
     settings, training = context.settings, work.training
     document, pixels, targets_N = unpack(context.blobs, work.train)
     kept_out = calibration_mask(document.frame_ids, training.calibration_share)
@@ -161,7 +173,7 @@ def train_member(context: Context, *, order: str) -> str:
     metrics = evaluate(probs_NC, answers_N) | _calibration(
         logits_NC, targets_N[kept_out], temperature
     )
-    return _trained(context, work, checkpoint, temperature, metrics, probs_NC).model_dump_json()
+    return _trained(context, work, checkpoint, temperature, metrics, probs_NC)
 
 
 def register(context: Context, *, round_id: str, dataset: str, members: Sequence[str]) -> str:
@@ -169,7 +181,7 @@ def register(context: Context, *, round_id: str, dataset: str, members: Sequence
 
     Doing it again changes nothing and states nothing.
     """
-    trained = [Trained.model_validate_json(text) for text in members]
+    trained = [one for text in members for one in _TRAINED.validate_json(text)]
     snapshot = read_reference(dataset)
     version = committee_version_of(RoundId(round_id))
     manifest = _members(context, trained, round_id, version, snapshot)
@@ -197,8 +209,8 @@ def register(context: Context, *, round_id: str, dataset: str, members: Sequence
 def run_all(context: Context, arguments: Mapping[str, str]) -> None:
     """Run the whole pipeline in this process."""
     round_id, dataset = arguments["round_id"], arguments["dataset"]
-    orders = plan(context, round_id=round_id, dataset=dataset)
-    members = [train_member(context, order=order) for order in orders]
+    tasks = plan(context, round_id=round_id, dataset=dataset)
+    members = [train_members(context, orders=orders) for orders in tasks]
     register(context, round_id=round_id, dataset=dataset, members=members)
 
 

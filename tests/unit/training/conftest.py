@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from retrain.settings import RetrainSettings
 from retrain.steps import Context
 from winnow.adapters.file_blobs import FileBlobs

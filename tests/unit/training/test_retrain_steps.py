@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+
 from retrain import steps
 from retrain.steps import Context
 from tests.unit.training.toy_world import CLASSES, put_dataset
@@ -21,8 +22,8 @@ from winnow.tasks.committee import CommitteeModel
 
 def run(context: Context, **changes: object) -> str:
     dataset = reference_text(put_dataset(context.blobs, **changes))  # type: ignore[arg-type]
-    orders = steps.plan(context, round_id="r0", dataset=dataset)
-    members = [steps.train_member(context, order=order) for order in orders]
+    tasks = steps.plan(context, round_id="r0", dataset=dataset)
+    members = [steps.train_members(context, orders=orders) for orders in tasks]
     return steps.register(context, round_id="r0", dataset=dataset, members=members)
 
 
