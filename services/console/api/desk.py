@@ -52,9 +52,10 @@ class Desk:
         """Do an act in the console itself."""
         return self.gate.perform(call, self.gate.admit(call), work)
 
-    def command(self, call: Call) -> Document:
-        """Leave an act to the service that carries it out."""
-        return self.act(call, partial(delegate, service=COMMAND_BY_NAME[call.act].service))
+    def command(self, call: Call, *, service: str = "") -> Document:
+        """Leave an act to the service that carries it out: that of the table, or the one named."""
+        carrier = service or COMMAND_BY_NAME[call.act].service
+        return self.act(call, partial(delegate, service=carrier))
 
     def open_round(self, call: Call, read_policy: Callable[[], Policy]) -> Document:
         """Check and store a policy, then ask `rounds` to open a round with it."""

@@ -11,7 +11,7 @@ from console.api.desk import Desk
 from console.calls import Call, Document
 from winnow.domain.errors import NotFound
 from winnow.domain.ids import FrameId
-from winnow.domain.tables import BATCHES, GATEWAY_EXCEPTIONS, ROUNDS, BatchRow
+from winnow.domain.tables import BATCHES, ROUNDS, BatchRow
 from winnow.policy.model import parse_policy
 
 
@@ -109,22 +109,21 @@ def _exceptions(router: APIRouter, desk: Desk) -> None:
         """List what a person must decide."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:
-            return [
-                asdict(row) for row in view.records.find(GATEWAY_EXCEPTIONS, state=state or None)
-            ]
+            return [asdict(row) for row in views.exceptions(view.records, state=state or None)]
 
     @router.post("/exceptions/{key}/resolve", status_code=202)
     def resolve(request: Request, key: str, body: bodies.ResolveBody) -> Document:
         """Say how an exception was settled."""
+        desk.reader(request)
         with desk.ledger.snapshot() as view:
-            row = view.records.get(GATEWAY_EXCEPTIONS, key)
+            found = (view.records.get(table, key) for table in views.EXCEPTION_TABLES)
+            row = next((row for row in found if row is not None), None)
         if row is None:
-            desk.reader(request)
             msg = f"exception {key}: expected an open one, found none"
             raise NotFound(msg)
         arguments = {"key": key, "resolution": body.resolution}
         call = desk.call(request, "exception.resolve", arguments, group=row.round_id)
-        return desk.command(call)
+        return desk.command(call, service=row.service)
 
 
 def _batch(row: BatchRow | None, batch_id: str) -> BatchRow:

@@ -23,16 +23,19 @@ from winnow.domain.tables import (
     RETRAIN_RUNS,
     ROLLOUT_RUNS,
     ROUNDS,
+    ROUNDS_EXCEPTIONS,
     SCORING_RUNS,
     SHARDS,
     TASKS,
     AuditRow,
     BatchRow,
+    ExceptionRow,
     RoundRow,
 )
 from winnow.ports.ledger import Money, Records, Transaction
 
 Document = dict[str, object]
+EXCEPTION_TABLES = (GATEWAY_EXCEPTIONS, ROUNDS_EXCEPTIONS)
 SERVICES = (
     "ingest", "embedding", "rounds", "scoring", "selection", "labeling_gateway", "qa", "retrain",
     "rollout", "console",
@@ -126,6 +129,11 @@ def batch_document(row: BatchRow) -> Document:
     }
 
 
+def exceptions(records: Records, *, state: str | None) -> list[ExceptionRow]:
+    """Give what services left to people."""
+    return [row for table in EXCEPTION_TABLES for row in records.find(table, state=state)]
+
+
 def label_counts(view: Transaction, round_id: str | None = None) -> dict[str, int]:
     """Give the number of latest label revisions in each state."""
     counts: Counter[str] = Counter()
@@ -183,7 +191,7 @@ def status_document(view: Transaction) -> Document:
         "budgets": [budget_document(money, budget) for budget in money.budgets()],
         "labels": label_counts(view),
         "commands": records.count(COMMANDS),
-        "exceptions_open": records.count(GATEWAY_EXCEPTIONS).get("open", 0),
+        "exceptions_open": len(exceptions(records, state="open")),
         "backlog": {service: view.boxes.backlog(service) for service in SERVICES},
     }
 
