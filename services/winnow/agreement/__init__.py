@@ -1,1 +1,1 @@
-"""agreement."""
+"""Agreement between annotators, and plans of which labels are inspected."""
