@@ -1,1 +1,1 @@
-"""Agreement between annotators, and plans of which labels are inspected."""
+"""Agreement between annotators, and which of their labels are inspected."""
