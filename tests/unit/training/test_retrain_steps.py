@@ -11,9 +11,17 @@ import pytest
 from retrain import steps
 from retrain.steps import Context
 from tests.unit.training.toy_world import CLASSES, put_dataset
-from winnow.contracts.artifacts import Evaluation, Members, read_manifest
+from winnow.contracts.artifacts import (
+    HOLDOUT,
+    Evaluation,
+    Members,
+    read_manifest,
+    read_table,
+    write_manifest,
+)
 from winnow.contracts.mapping import from_message
-from winnow.contracts.references import read_reference, reference_text
+from winnow.contracts.references import frame_refs, read_reference, reference_text
+from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, IntegrityError, Retryable
 from winnow.domain.events import RoundTrained
 from winnow.domain.tables import MODELS
@@ -71,7 +79,7 @@ def test_a_dataset_without_labels_is_refused(context: Context) -> None:
 def test_the_committee_answers_with_each_members_own_temperature(context: Context) -> None:
     ref = read_reference(run(context))
     model = CommitteeModel.load(context.blobs, ref)
-    frames = [context.blobs.get(r) for r in _holdout_refs(context, ref)]
+    frames = holdout_frames(context, ref)
     answer = model.score(frames)
     assert answer.probs_NMC.shape == (12, 2, 3)
     assert answer.members_answered == ("m0", "m1")
@@ -80,30 +88,28 @@ def test_the_committee_answers_with_each_members_own_temperature(context: Contex
     assert again.probs_NMC.tobytes() == answer.probs_NMC.tobytes()
 
 
-def _holdout_refs(context: Context, ref: object) -> list[object]:
-    from winnow.contracts.artifacts import HOLDOUT, read_table
-    from winnow.contracts.references import frame_refs
-
-    manifest = read_manifest(context.blobs, ref, Members)  # type: ignore[arg-type]
+def holdout_frames(context: Context, ref: BlobRef) -> list[bytes]:
+    manifest = read_manifest(context.blobs, ref, Members)
     assert manifest.evaluation is not None
     report = read_manifest(context.blobs, manifest.evaluation, Evaluation)
-    return list(frame_refs(read_table(context.blobs, report.holdouts[0], HOLDOUT)))
+    table = read_table(context.blobs, report.holdouts[0], HOLDOUT)
+    return [context.blobs.get(frame) for frame in frame_refs(table)]
 
 
 def test_a_member_that_fails_is_left_out_and_named_by_its_absence(context: Context) -> None:
-    model = CommitteeModel.load(context.blobs, read_reference(run(context)))
-    frames = [context.blobs.get(r) for r in _holdout_refs(context, read_reference(run(context)))]  # type: ignore[arg-type]
-    broken = dataclasses.replace(model._members[0], temperature=float("inf"))
+    ref = read_reference(run(context))
+    model = CommitteeModel.load(context.blobs, ref)
+    frames = holdout_frames(context, ref)
     good = model._members[1]
-    nan = dataclasses.replace(broken, network=_Nan())  # type: ignore[arg-type]
-    partial = CommitteeModel([nan, good], class_names=CLASSES).score(frames)
+    broken = dataclasses.replace(model._members[0], network=Broken())  # type: ignore[arg-type]
+    partial = CommitteeModel([broken, good], class_names=CLASSES).score(frames)
     assert partial.members_answered == ("m1",)
     assert partial.probs_NMC.shape == (12, 1, 3)
     with pytest.raises(Retryable, match="found none"):
-        CommitteeModel([nan], class_names=CLASSES).score(frames)
+        CommitteeModel([broken], class_names=CLASSES).score(frames)
 
 
-class _Nan:
+class Broken:
     def eval(self) -> None: ...
 
     def __call__(self, inputs: object) -> object:
@@ -117,8 +123,6 @@ def test_a_checkpoint_with_other_bytes_is_refused(context: Context) -> None:
     spoiled = manifest.model_copy(
         update={"members": (manifest.members[0].model_copy(update={"checkpoint": other}),)}
     )
-    from winnow.contracts.artifacts import write_manifest
-
     where = write_manifest(context.blobs, spoiled, prefix="models")
     with pytest.raises(IntegrityError, match="expected a checkpoint"):
         CommitteeModel.load(context.blobs, where)

@@ -1,0 +1,54 @@
+"""The graphs compile, and no task asks its parent for what the parent has not got."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+GRAPHS = ["retrain", "rollout"]
+
+
+def compiled(name: str, folder: Path) -> dict[str, Any]:
+    out = folder / f"{name}.yaml"
+    importlib.import_module(f"{name}.__main__").compile_graph(out, "registry/pipelines:7")
+    document: dict[str, Any] = yaml.safe_load(out.read_text())
+    return document
+
+
+def dags(graph: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
+    """Give (inputs of a component, its dag), the root first."""
+    for component in [graph["root"], *graph["components"].values()]:
+        if "dag" in component:
+            yield component.get("inputDefinitions", {}).get("parameters", {}), component["dag"]
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_every_component_input_exists_in_its_parent(name: str, tmp_path: Path) -> None:
+    asked = 0
+    for inputs, dag in dags(compiled(name, tmp_path)):
+        for task in dag["tasks"].values():
+            for source in task.get("inputs", {}).get("parameters", {}).values():
+                if "componentInputParameter" in source:
+                    assert source["componentInputParameter"] in inputs
+                    asked += 1
+    assert asked
+
+
+@pytest.mark.parametrize("name", GRAPHS)
+def test_steps_run_in_the_image_and_install_nothing(name: str, tmp_path: Path) -> None:
+    graph = compiled(name, tmp_path)
+    executors = graph["deploymentSpec"]["executors"].values()
+    assert {executor["container"]["image"] for executor in executors} == {"registry/pipelines:7"}
+    assert "pip install" not in str(graph)
+
+
+def test_nothing_that_writes_to_the_ledger_comes_out_of_a_cache(tmp_path: Path) -> None:
+    for name, writers in (("retrain", {"register"}), ("rollout", {"probe", "activate"})):
+        tasks = compiled(name, tmp_path)["root"]["dag"]["tasks"]
+        for writer in writers:
+            assert not tasks[writer]["cachingOptions"].get("enableCache", False), writer

@@ -1,0 +1,118 @@
+"""The loop: the same seed gives the same weights, killed and resumed or not."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+import torch
+
+import retrain.train as loop
+from retrain.train import TrainConfig, train
+from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes
+from winnow.tasks.task import NetworkConfig
+
+NETWORK = NetworkConfig("classification", 3, 8, 4, (90.0, 90.0, 90.0), (50.0, 50.0, 50.0))
+CONFIG = TrainConfig(
+    network=NETWORK, seed=11, epochs=5, batch_size=8, learning_rate=3e-3, weight_decay=1e-2
+)
+
+
+class Killed(BaseException):
+    """The process ends here."""
+
+
+def data() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    rng = np.random.default_rng(0)
+    pixels = rng.integers(0, 256, size=(20, 3, 8, 8), dtype=np.uint8)
+    return pixels, np.arange(20, dtype=np.int64) % 3
+
+
+def weights_of(checkpoint: Checkpoint) -> bytes:
+    return b"".join(value.numpy().tobytes() for value in checkpoint.weights.values())
+
+
+def trained(file: Path, config: TrainConfig = CONFIG) -> Checkpoint:
+    return train(*data(), config, file=file, checkpoint_seconds=0.0)
+
+
+def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
+    first, again = trained(tmp_path / "a"), trained(tmp_path / "b")
+    other = trained(tmp_path / "c", dataclasses.replace(CONFIG, seed=12))
+    finished = dataclasses.replace(first, compute_ms=0)
+    assert checkpoint_bytes(finished) == checkpoint_bytes(dataclasses.replace(again, compute_ms=0))
+    assert weights_of(first) != weights_of(other)
+    assert first.step == 15
+    assert np.isfinite(first.metric)
+
+
+@pytest.mark.parametrize("writes", [1, 2, 4])
+def test_killed_after_any_write_it_goes_on_to_the_same_weights(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
+) -> None:
+    undisturbed = trained(tmp_path / "undisturbed")
+    real_write, done = loop._write, 0
+
+    def write_then_die(file: Path, checkpoint: Checkpoint) -> None:
+        nonlocal done
+        real_write(file, checkpoint)
+        done += 1
+        if done == writes:
+            raise Killed
+
+    monkeypatch.setattr(loop, "_write", write_then_die)
+    with pytest.raises(Killed):
+        trained(tmp_path / "killed")
+    resumed = trained(tmp_path / "killed")
+    assert done == 5, "finished epochs are not trained again"
+    assert weights_of(resumed) == weights_of(undisturbed)
+    assert resumed.metric == undisturbed.metric
+
+
+def test_killed_in_the_middle_of_a_write_it_still_has_the_state_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    undisturbed = trained(tmp_path / "undisturbed")
+    real_replace, done = Path.replace, 0
+
+    def die_before_the_third_rename(self: Path, target: Path) -> Path:
+        nonlocal done
+        done += 1
+        if done == 3:
+            raise Killed
+        return real_replace(self, target)
+
+    monkeypatch.setattr(Path, "replace", die_before_the_third_rename)
+    with pytest.raises(Killed):
+        trained(tmp_path / "killed")
+    assert weights_of(trained(tmp_path / "killed")) == weights_of(undisturbed)
+
+
+@pytest.mark.parametrize("spoil", ["other data", "half a file"])
+def test_a_state_that_does_not_fit_starts_anew(tmp_path: Path, spoil: str) -> None:
+    file = tmp_path / "m0.pt"
+    if spoil == "other data":
+        pixels, targets_N = data()
+        train(255 - pixels, targets_N, CONFIG, file=file)
+    else:
+        trained(file)
+        file.write_bytes(file.read_bytes()[:1000])
+    assert weights_of(trained(file)) == weights_of(trained(tmp_path / "fresh"))
+
+
+def test_a_step_is_that_of_torchs_adamw() -> None:
+    rng = np.random.default_rng(1)
+    start = torch.from_numpy(rng.standard_normal((4, 3)))
+    theirs = start.clone().requires_grad_()
+    ours, moments = start.clone(), [(torch.zeros(4, 3), torch.zeros(4, 3))]
+    moments = [(torch.zeros_like(start), torch.zeros_like(start))]
+    peer = torch.optim.AdamW([theirs], lr=0.01, weight_decay=0.1)
+    for step in range(5):
+        gradient = torch.from_numpy(rng.standard_normal((4, 3)))
+        theirs.grad = gradient.clone()
+        peer.step()
+        loop._adamw([ours], [gradient], moments, step=step, rate=0.01, decay=0.1)
+    np.testing.assert_allclose(ours.numpy(), theirs.detach().numpy(), rtol=1e-12)
