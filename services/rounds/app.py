@@ -10,6 +10,8 @@ from rounds.settings import RoundsSettings
 from winnow.adapters.connect import connect_blobs, connect_bus, connect_ledger
 from winnow.adapters.system_clock import SystemClock
 from winnow.domain.events import CommitteeRolled, FramesEmbedded, LabelApprovalEnded, RoundHalted
+from winnow.domain.tables import ROUNDS_EXCEPTIONS
+from winnow.runtime.resolving import resolve_exception
 from winnow.runtime.service import App, Service, Tick
 
 
@@ -46,7 +48,10 @@ def build(settings: RoundsSettings) -> Service:
                 "stuck", settings.stuck_tick_seconds, partial(handlers.on_stuck_tick, ports=ports)
             ),
         ),
-        on_command={"round.open": partial(handlers.on_round_open, ports=ports)},
+        on_command={
+            "round.open": partial(handlers.on_round_open, ports=ports),
+            "exception.resolve": partial(resolve_exception, table=ROUNDS_EXCEPTIONS),
+        },
         close=close,
     )
 

@@ -53,8 +53,8 @@ class Desk:
         return self.gate.perform(call, self.gate.admit(call), work)
 
     def command(self, call: Call, *, service: str = "") -> Document:
-        """Leave an act to the service that carries it out: that of the table, or the one named."""
-        carrier = service or COMMAND_BY_NAME[call.act].service
+        """Leave an act to the service that carries it out: the one named, or the first."""
+        carrier = service or COMMAND_BY_NAME[call.act].services[0]
         return self.act(call, partial(delegate, service=carrier))
 
     def open_round(self, call: Call, read_policy: Callable[[], Policy]) -> Document:
@@ -63,7 +63,7 @@ class Desk:
         policy = self.gate.checked(call, role, read_policy).canonical()
         ref = self.blobs.put(policy, prefix="policies/", media_type="application/json")
         arguments = {"policy": asdict(ref), "opened_by": call.person.name}
-        work = partial(delegate, service=COMMAND_BY_NAME[call.act].service)
+        work = partial(delegate, service=COMMAND_BY_NAME[call.act].services[0])
         pinned = replace(call, arguments=arguments)
         return self.gate.perform(pinned, role, work)
 

@@ -111,7 +111,7 @@ def _exceptions(router: APIRouter, desk: Desk) -> None:
         with desk.ledger.snapshot() as view:
             return [asdict(row) for row in views.exceptions(view.records, state=state or None)]
 
-    @router.post("/exceptions/{key}/resolve", status_code=202)
+    @router.post("/exceptions/{key:path}/resolve", status_code=202)
     def resolve(request: Request, key: str, body: bodies.ResolveBody) -> Document:
         """Say how an exception was settled."""
         desk.reader(request)

@@ -14,6 +14,7 @@ from winnow.domain.tables import (
     COMMANDS,
     GATEWAY_EXCEPTIONS,
     ROUNDS,
+    ROUNDS_EXCEPTIONS,
     BatchRow,
     CommandRow,
     ExceptionRow,
@@ -152,6 +153,17 @@ def test_an_exception_is_resolved_by_the_service_that_raised_it(house: House) ->
     (command,) = commands(house)
     assert (command.service, command.name) == ("labeling_gateway", "exception.resolve")
     assert house.refused("/v1/exceptions/x2/resolve", {"resolution": "?"})[0] == 404
+
+
+def test_exceptions_of_all_services_are_in_one_list(house: House) -> None:
+    key = f"approval-ended/{FRAME}/classification/1"
+    row = ExceptionRow(key, "rounds", "approval_ended", FRAME, "{}", "open", "r0")
+    with house.ledger.transaction() as tx:
+        tx.records.insert(ROUNDS_EXCEPTIONS, row)
+    assert [found["key"] for found in house.get("/v1/exceptions")] == [key]
+    assert house.get("/v1/status")["exceptions_open"] == 1
+    house.do(f"/v1/exceptions/{key}/resolve", {"resolution": "retrained"})
+    assert [command.service for command in commands(house)] == ["rounds"]
 
 
 def test_status_is_one_document_of_everything(house: House) -> None:
