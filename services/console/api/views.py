@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 
 from winnow.domain.errors import NotFound
-from winnow.domain.ids import FrameId, round_id_of
+from winnow.domain.ids import BudgetId, FrameId, round_id_of
 from winnow.domain.labels import LabelKey, LabelRevision, Transition
 from winnow.domain.money import Budget, Entry, Reservation
 from winnow.domain.tables import (
@@ -110,7 +110,7 @@ def round_document(view: Transaction, row: RoundRow) -> Document:
         "batch": [batch_document(batch) for batch in batches],
         "tasks": _task_counts(records, batches),
         "labels": label_counts(view, row.key),
-        "money": _money_of_round(reservations),
+        "money": _money_of_round(view.money, reservations),
         "waits": _waits(records, row, batches),
     }
 
@@ -253,16 +253,21 @@ def _task_counts(records: Records, batches: Sequence[BatchRow]) -> dict[str, int
     return dict(sorted(counts.items()))
 
 
-def _money_of_round(reservations: Sequence[Reservation]) -> list[Document]:
-    sums: dict[str, Counter[str]] = {}
+def _money_of_round(money: Money, reservations: Sequence[Reservation]) -> list[Document]:
+    sums: dict[BudgetId, Counter[str]] = {}
     for reservation in reservations:
         amounts = sums.setdefault(reservation.budget_id, Counter())
         if reservation.state == "open":
             amounts["reserved"] += reservation.amount
         amounts["spent"] += reservation.committed
     return [
-        {"budget": budget, "reserved": amounts["reserved"], "spent": amounts["spent"]}
-        for budget, amounts in sorted(sums.items())
+        {
+            "budget": budget_id,
+            "unit": money.budget(budget_id).unit.code,
+            "reserved": amounts["reserved"],
+            "spent": amounts["spent"],
+        }
+        for budget_id, amounts in sorted(sums.items())
     ]
 
 

@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from winnow.cli.amounts import format_amount
 from winnow.cli.client import Document
 from winnow.cli.door import Door, console_command
 from winnow.cli.policy import read_text
+from winnow.domain.money import Unit
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -89,10 +91,7 @@ def _facts_table(document: Document) -> Table:
         ),
         "tasks": _counts(document["tasks"]),
         "labels": _counts(document["labels"]),
-        "money": "; ".join(
-            f"{row['budget']}: {row['spent']} spent, {row['reserved']} reserved"
-            for row in document["money"]
-        ),
+        "money": "; ".join(_money(row) for row in document["money"]),
         "measured": ", ".join(f"{k} {v:.4g}" for k, v in document["metrics"].items()),
         "stopping": document["stop"],
         "waits for": "; ".join(document["waits"]),
@@ -101,6 +100,12 @@ def _facts_table(document: Document) -> Table:
         if value not in ("", None):
             table.add_row(name, str(value))
     return table
+
+
+def _money(row: Document) -> str:
+    unit = Unit(row["unit"])
+    spent, reserved = format_amount(row["spent"], unit), format_amount(row["reserved"], unit)
+    return f"{row['budget']}: {spent} spent, {reserved} reserved"
 
 
 def _stages_table(document: Document) -> Table:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
+from uuid import UUID
 
 from tests.unit.console.conftest import House
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.ids import FrameId
+from winnow.domain.ids import BudgetId, FrameId, Micros
 from winnow.domain.labels import Actor, Role
+from winnow.domain.money import Commit, Reserve
 from winnow.domain.tables import (
     BATCHES,
     COMMANDS,
@@ -133,6 +136,26 @@ def test_a_round_tells_its_stages_and_for_whom_it_waits(house: House) -> None:
     assert document["waits"] == ["a reviewer: winnow batch approve r0-batch"]
     assert [row["id"] for row in house.get("/v1/rounds")] == ["r0"]
     assert house.ask("GET", "/v1/rounds/5").status_code == 404
+
+
+def test_a_round_tells_what_it_reserved_and_spent(house: House) -> None:
+    given_a_proposed_batch(house)
+    house.do("/v1/budgets/allocate", {"kind": "human_annotation", "amount": 100})
+    with house.ledger.transaction() as tx:
+        now, period = house.clock.now(), tx.money.open_period(BudgetId("human_annotation"))
+        tx.money.reserve(
+            [
+                Reserve(
+                    UUID(int=n), BudgetId("human_annotation"), period, Micros(30),
+                    now + timedelta(days=1), "task", "r0", now,
+                )
+                for n in (1, 2)
+            ]
+        )  # fmt: skip
+        tx.money.commit(Commit(UUID(int=3), UUID(int=1), Micros(20), now))
+    assert house.get("/v1/rounds/0")["money"] == [
+        {"budget": "human_annotation", "unit": "currency:USD", "reserved": 30, "spent": 20}
+    ]
 
 
 def test_labels_are_counted_and_told_step_by_step(house: House) -> None:
