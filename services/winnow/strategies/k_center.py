@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -19,7 +19,7 @@ from winnow.strategies.protocol import (
     Input,
     Pick,
     Positions,
-    Rows,
+    Ranks,
     centers_of,
     check,
     embeddings_of,
@@ -51,10 +51,9 @@ class KCenter:
         self, candidates: Candidates, n: int, *, seed: int, constraints: Sequence[Constraint] = ()
     ) -> list[Pick]:
         """See `Strategy.choose`; the utility is the L2 distance, none for a first pick of all."""
-        check(candidates, n, self.needs)
-        feasible = Feasible(len(candidates), constraints)
-        everything = np.arange(len(candidates))
-        return _spread(candidates, n, everything, centers_of(candidates), feasible, self.kernel)
+        rank_N = check(candidates, n, self.needs)
+        spread = _Spread(candidates, rank_N, Feasible(len(candidates), constraints), self.kernel)
+        return spread.over(None, n)
 
     def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
         """See `Strategy.passed_over`."""
@@ -83,22 +82,18 @@ class ShortlistKCenter:
         self, candidates: Candidates, n: int, *, seed: int, constraints: Sequence[Constraint] = ()
     ) -> list[Pick]:
         """See `Strategy.choose`; the utility is the L2 distance, none for a first pick of all."""
-        check(candidates, n, self.needs)
-        scores_N, rows_ND = scores_of(candidates), embeddings_of(candidates)
+        rank_N = check(candidates, n, self.needs)
         feasible, picks = Feasible(len(candidates), constraints), list[Pick]()
-        order_N = by_score(scores_N, candidates.frame_ids)
+        spread = _Spread(candidates, rank_N, feasible, self.kernel)
+        order_N = by_score(scores_of(candidates), rank_N)
         while len(picks) < n and feasible.open_N.any():
             shortlist = order_N[feasible.open_N[order_N]][: self.shortlist_size(n)]
-            chosen = [pick.pos for pick in picks]
-            centers_LD = np.concatenate([centers_of(candidates), rows_ND[chosen]])
-            picks += _spread(
-                candidates, n - len(picks), shortlist, centers_LD, feasible, self.kernel
-            )
+            picks += spread.over(shortlist, n - len(picks), chosen=[pick.pos for pick in picks])
         return picks
 
     def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
         """See `Strategy.passed_over`."""
-        order_N = by_score(scores_of(candidates), candidates.frame_ids)
+        order_N = by_score(scores_of(candidates), tie_ranks(candidates.frame_ids))
         shortlist = order_N[: self.shortlist_size(n)].tolist()
         texts = below("the shortlist", shortlist, candidates)
         for pos in shortlist:
@@ -112,36 +107,39 @@ def _closer(picks: Sequence[Pick]) -> str:
     return f"at most {picks[-1].utility:.2f} away from a labeled or chosen frame"
 
 
-def _spread(
-    candidates: Candidates,
-    n: int,
-    among: Positions,
-    centers_LD: Rows,
-    feasible: Feasible,
-    kernel: DistanceKernel | None,
-) -> list[Pick]:
-    """Pick up to n of the frames at `among`, the farthest first."""
-    ranks = tie_ranks(candidates.frame_ids[among])
-    traversal = FarthestFirst(embeddings_of(candidates)[among], centers_LD, ranks, kernel=kernel)
-    tell = _teller(candidates)
-    picks: list[Pick] = []
-    while len(picks) < n and feasible.open_N[among].any():
-        row, squared = traversal.farthest(feasible.open_N[among])
-        pos, distance_l2 = int(among[row]), math.sqrt(squared)
-        picks.append(
-            Pick(pos, distance_l2 if math.isfinite(squared) else None, tell(pos, distance_l2))
+@dataclass(frozen=True, slots=True)
+class _Spread:
+    """Farthest-first picks among candidates."""
+
+    candidates: Candidates
+    rank_N: Ranks
+    feasible: Feasible
+    kernel: DistanceKernel | None
+
+    def over(self, among: Positions | None, n: int, chosen: Sequence[int] = ()) -> list[Pick]:
+        """Pick up to n of the frames at `among` (none: of all, without copying them)."""
+        rows_ND, open_N = embeddings_of(self.candidates), self.feasible.open_N
+        known_LD = np.concatenate([centers_of(self.candidates), rows_ND[list(chosen)]])
+        rows_KD, rank_K = (
+            (rows_ND, self.rank_N) if among is None else (rows_ND[among], self.rank_N[among])
         )
-        feasible.take(pos)
-        traversal.add(row)
-    return picks
+        traversal = FarthestFirst(rows_KD, known_LD, rank_K, kernel=self.kernel)
+        picks: list[Pick] = []
+        while len(picks) < n:
+            open_K = open_N if among is None else open_N[among]
+            if not open_K.any():
+                break
+            row, squared = traversal.farthest(open_K)
+            picks.append(self._pick(row if among is None else int(among[row]), squared))
+            self.feasible.take(picks[-1].pos)
+            traversal.add(row)
+        return picks
 
-
-def _teller(candidates: Candidates) -> Callable[[int, float], str]:
-    def tell(pos: int, distance_l2: float) -> str:
-        scores_N = candidates.scores_N
-        score = f"{candidates.tell_score(float(scores_N[pos]))}, " if scores_N is not None else ""
-        if math.isinf(distance_l2):
-            return f"{score}first pick, nothing is labeled yet"
-        return f"{score}{distance_l2:.2f} away from all labeled and chosen frames"
-
-    return tell
+    def _pick(self, pos: int, squared: float) -> Pick:
+        scores_N = self.candidates.scores_N
+        told = "" if scores_N is None else f"{self.candidates.tell_score(float(scores_N[pos]))}, "
+        if math.isinf(squared):
+            return Pick(pos, None, f"{told}first pick, nothing is labeled yet")
+        distance_l2 = math.sqrt(squared)
+        reason = f"{told}{distance_l2:.2f} away from all labeled and chosen frames"
+        return Pick(pos, distance_l2, reason)

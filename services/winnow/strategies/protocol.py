@@ -15,6 +15,7 @@ FrameIds = npt.NDArray[np.str_]
 Floats = npt.NDArray[np.float64]
 Rows = npt.NDArray[np.float32]
 Positions = npt.NDArray[np.intp]
+Ranks = npt.NDArray[np.int64]
 Input = Literal["scores", "embeddings"]
 Inclusion = Literal["certain", "uniform"]
 
@@ -124,8 +125,14 @@ class Strategy(Protocol):
         ...
 
 
-def check(candidates: Candidates, n: int, needs: frozenset[Input]) -> None:
-    """Refuse what no strategy can work with; see `Strategy.choose`."""
+def check(candidates: Candidates, n: int, needs: frozenset[Input]) -> Ranks:
+    """Refuse what no strategy can work with (see `Strategy.choose`); give what decides ties.
+
+    Returns
+    -------
+    numpy.ndarray
+        int64 [N]: place of each frame id among all ids in order.
+    """
     n_frames = len(candidates)
     if n < 0:
         msg = f"batch: expected a size of at least 0, found {n}"
@@ -133,14 +140,12 @@ def check(candidates: Candidates, n: int, needs: frozenset[Input]) -> None:
     if n > n_frames:
         msg = f"batch: expected at most the pool's {n_frames} frames, found {n}"
         raise PoolExhausted(msg)
-    if len(np.unique(candidates.frame_ids)) != n_frames:
-        msg = f"frame_ids: expected {n_frames} distinct ones, found a repeated one"
-        raise BadInput(msg)
     if "scores" in needs:
         _check_finite("scores_N", scores_of(candidates)[:, None], candidates.frame_ids)
     if "embeddings" in needs:
         _check_finite("embeddings_ND", embeddings_of(candidates), candidates.frame_ids)
         _check_finite("centers_LD", centers_of(candidates), None)
+    return tie_ranks(candidates.frame_ids)
 
 
 def scores_of(candidates: Candidates) -> Floats:
@@ -176,8 +181,9 @@ def centers_of(candidates: Candidates) -> Rows:
 
 
 def _check_finite(what: str, values: Floats | Rows, frame_ids: FrameIds | None) -> None:
-    wrong = ~(np.abs(values).max(axis=1, initial=0.0) <= EMBEDDING_MAX)
-    if wrong.any():
+    # Extremes carry a NaN with them, and need no array of the values' size.
+    if not (values.max(initial=0.0) <= EMBEDDING_MAX and values.min(initial=0.0) >= -EMBEDDING_MAX):
+        wrong = ~(np.abs(values) <= EMBEDDING_MAX).all(axis=1)
         row = int(np.argmax(wrong))
         where = f" (frame {frame_ids[row]})" if frame_ids is not None else ""
         msg = (
@@ -186,8 +192,13 @@ def _check_finite(what: str, values: Floats | Rows, frame_ids: FrameIds | None) 
         raise BadInput(msg)
 
 
-def tie_ranks(frame_ids: FrameIds) -> npt.NDArray[np.int64]:
-    """Give each frame's place among all ids in order: what decides ties."""
+def tie_ranks(frame_ids: FrameIds) -> Ranks:
+    """Give each frame's place among all ids in order, or refuse an id that is there twice."""
+    order = np.argsort(frame_ids)
+    in_order = frame_ids[order]
+    if (in_order[1:] == in_order[:-1]).any():
+        msg = f"frame_ids: expected {len(frame_ids)} distinct ones, found a repeated one"
+        raise BadInput(msg)
     ranks = np.empty(len(frame_ids), dtype=np.int64)
-    ranks[np.argsort(frame_ids)] = np.arange(len(frame_ids))
+    ranks[order] = np.arange(len(frame_ids))
     return ranks

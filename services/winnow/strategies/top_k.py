@@ -13,19 +13,19 @@ from winnow.strategies.protocol import (
     Candidates,
     Constraint,
     Floats,
-    FrameIds,
     Inclusion,
     Input,
     Pick,
     Positions,
+    Ranks,
     check,
     scores_of,
 )
 
 
-def by_score(scores_N: Floats, frame_ids: FrameIds) -> Positions:
-    """Give positions by falling score, equal ones by the smaller frame id."""
-    order: Positions = np.lexsort((frame_ids, -scores_N))
+def by_score(scores_N: Floats, rank_N: Ranks) -> Positions:
+    """Give positions by falling score, equal ones by the rank of their frame ids."""
+    order: Positions = np.lexsort((rank_N, -scores_N))
     return order
 
 
@@ -53,10 +53,10 @@ class TopK:
         self, candidates: Candidates, n: int, *, seed: int, constraints: Sequence[Constraint] = ()
     ) -> list[Pick]:
         """See `Strategy.choose`; the utility is the score."""
-        check(candidates, n, self.needs)
+        rank_N = check(candidates, n, self.needs)
         scores_N = scores_of(candidates)
         feasible, picks = Feasible(len(candidates), constraints), list[Pick]()
-        for pos in map(int, by_score(scores_N, candidates.frame_ids)):
+        for pos in map(int, by_score(scores_N, rank_N)):
             if len(picks) == n:
                 break
             if feasible.open_N[pos]:
