@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from importlib.metadata import version
 
 from console.api.application import create_application
 from console.api.desk import Desk
@@ -11,6 +12,7 @@ from console.gauges import read_gauges
 from console.settings import ConsoleSettings
 from winnow.adapters.connect import connect_blobs, connect_bus, connect_ledger
 from winnow.adapters.system_clock import SystemClock
+from winnow.evidence.artifact import Producer
 from winnow.runtime.service import App, Service, Tick
 
 
@@ -31,6 +33,7 @@ def build(settings: ConsoleSettings) -> Service:
         bus=bus,
         clock=clock,
         topic_prefix=settings.topic_prefix,
+        producer=Producer(service="console", version=version("winnow"), commit=settings.commit_id),
     )
 
     def close() -> None:

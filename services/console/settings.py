@@ -41,6 +41,9 @@ class ConsoleSettings(ServiceSettings):
     gauges_tick_seconds: float = Field(
         default=10.0, gt=0, description="How often money and label gauges are read anew."
     )
+    commit_id: str = Field(
+        default="", description="Commit that this image was built from; named on evidence."
+    )
 
     @classmethod
     def embedded(cls, state_dir: Path, **changes: object) -> Self:

@@ -69,7 +69,8 @@ def metrics_of(part: Path) -> set[str]:
         if isinstance(thing, MetricWrapperBase)
         for family in thing.describe()
     ]
-    return {f"{f.name}_total" if f.type == "counter" else f.name for f in families}
+    suffixes = {"counter": "_total", "info": "_info"}
+    return {f"{family.name}{suffixes.get(family.type, '')}" for family in families}
 
 
 @parts

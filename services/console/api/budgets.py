@@ -12,6 +12,7 @@ from console.api import bodies, views
 from console.api.desk import Desk
 from console.calls import Document
 from winnow.domain.ids import BudgetId, Period
+from winnow.evidence.budget_report import BudgetReport
 
 
 def budget_routes(desk: Desk) -> APIRouter:
@@ -41,6 +42,23 @@ def _reading(router: APIRouter, desk: Desk) -> None:
         desk.reader(request)
         with desk.ledger.snapshot() as view:
             return [views.budget_document(view.money, b) for b in view.money.budgets()]
+
+    @router.get("/report")
+    def report(
+        request: Request, budget_id: str | None = None, period: str | None = None
+    ) -> list[BudgetReport]:
+        """Sealed evidence of every budget's periods; its chain is verified first."""
+        desk.reader(request)
+        at = desk.clock.now()
+        with desk.ledger.snapshot() as view:
+            return [
+                document
+                for budget in view.money.budgets()
+                if budget_id in {None, budget.budget_id}
+                for document in views.reports_of(
+                    view.money, budget, period, producer=desk.producer, at=at
+                )
+            ]
 
     @router.get("/{budget_id}")
     def show_budget(

@@ -15,6 +15,7 @@ from console.handlers import delegate
 from winnow.contracts.commands import COMMAND_BY_NAME
 from winnow.domain.acts import role_for
 from winnow.domain.errors import BadInput
+from winnow.evidence.artifact import Producer
 from winnow.policy.model import Policy
 from winnow.ports.blobs import Blobs
 from winnow.ports.bus import Bus
@@ -35,6 +36,8 @@ class Desk:
     bus: Bus
     clock: Clock
     topic_prefix: str
+    producer: Producer
+    """Named on evidence that people ask for."""
 
     def call(self, request: Request, act: str, arguments: Document, *, group: str = "") -> Call:
         """Give who wants to do what, with the idempotency key that the client sent."""

@@ -12,6 +12,7 @@ from winnow.cli.door import Door, console_command
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     help="Show, approve, reject or amend a proposed batch.\n\n"
     "Only policies with [bold]approval: {mode: person}[/bold] wait for this.",

@@ -17,6 +17,7 @@ from winnow.domain.units import RESOURCES, unit_of
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     help="Allocate, show, transfer, adjust, close, report.\n\n"
     "Each kind of cost has one budget: [bold]upload[/bold] in bytes, "
@@ -179,6 +180,21 @@ def close(door: Door, kind: Kind, period: Period = None) -> None:
     door.show(document, *_moved(door, document))
 
 
+@console_command(app, "report")
+def report(
+    door: Door,
+    kind: Annotated[BudgetKind | None, typer.Argument(help="One budget; none: all.")] = None,
+    period: Annotated[str | None, typer.Option(help="One period; none: all.")] = None,
+) -> None:
+    """Report what was allocated, spent and is left, sealed, after verifying the hash chain.
+
+    [bold]winnow budget report --json > budgets.json[/bold]
+    """
+    name = kind.value if kind else None
+    reports = door.client.get("/v1/budgets/report", budget_id=name, period=period)
+    door.show(reports, _reports_table(reports), *_spend_tables(reports))
+
+
 def balances_table(budgets: list[Document]) -> Table:
     """Give balances by budget and period, exact."""
     columns = ("available", "reserved", "spent", "returned", "adjustment")
@@ -209,6 +225,35 @@ def _entries_table(budget: Document) -> Table:
             entry["subject"] or entry["round_id"] or entry["transfer_id"],
         )
     return table
+
+
+def _reports_table(reports: list[Document]) -> Table:
+    columns = ("allocation", "spend", "reserved", "remaining")
+    table = Table("budget", "period", "owner", box=None, pad_edge=False)
+    for column in columns:
+        table.add_column(column, justify="right")
+    table.add_column("entries", justify="right")
+    table.add_column("last hash")
+    for row in reports:
+        unit, entries = Unit(row["unit"]), row["entries"] or {"n_entries": 0, "last_hash": ""}
+        amounts = {**row, "reserved": row["balances"]["reserved"]}
+        table.add_row(
+            row["budget_id"],
+            f"{row['period']}{' (closed)' if row['close_record'] else ''}",
+            row["owner"],
+            *(format_amount(amounts[column], unit) for column in columns),
+            str(entries["n_entries"]),
+            entries["last_hash"][:12],
+        )
+    return table
+
+
+def _spend_tables(reports: list[Document]) -> list[Table]:
+    table = Table("budget", "round", "spent", box=None, pad_edge=False)
+    for row in reports:
+        for round_id, spent in row["spend_by_round"]:
+            table.add_row(row["budget_id"], round_id, format_amount(spent, Unit(row["unit"])))
+    return [table] if table.row_count else []
 
 
 def _moved(door: Door, document: Document) -> tuple[object, ...]:

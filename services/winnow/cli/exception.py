@@ -11,6 +11,7 @@ from winnow.cli.door import Door, console_command
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     help="List and resolve what a person must decide, e.g. an answer after its money expired.",
 )

@@ -12,6 +12,7 @@ from winnow.domain.acts import HUMAN_ROLES
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     help="Let people in, with roles and a token.\n\n"
     "On your own machine you need none: you are yourself, with all roles.",

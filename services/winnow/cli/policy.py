@@ -10,7 +10,10 @@ import typer
 from winnow.domain.errors import BadInput
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode="rich", help="Check a round policy before using it."
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help="Check a round policy before using it.",
 )
 
 

@@ -16,6 +16,7 @@ from winnow.domain.money import Unit
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode="rich",
     help="Open, list and show rounds.\n\n"
     "A round chooses a batch from the pool, has it labeled and checked, and trains a committee.",

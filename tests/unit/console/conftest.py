@@ -19,9 +19,11 @@ from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_bus import SqliteBus
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.domain.tables import AUDIT, AuditRow
+from winnow.evidence.artifact import Producer
 from winnow.ports.ledger import Ledger
 from winnow.testing.manual_clock import ManualClock
 
+PRODUCER = Producer(service="console", version="0", commit="")
 BOOTSTRAP = "bootstrap-token-of-thirty-two-characters"
 
 
@@ -76,7 +78,7 @@ def house_of(folder: Path, *, local_person: str) -> Iterator[House]:
     clock = ManualClock()
     blobs = FileBlobs(folder / "blobs")
     gate = Gate(ledger, local_person, token_digest(BOOTSTRAP))
-    application = create_application(Desk(gate, ledger, blobs, bus, clock, "winnow."))
+    application = create_application(Desk(gate, ledger, blobs, bus, clock, "winnow.", PRODUCER))
     transport = httpx.ASGITransport(app=application)
     with asyncio.Runner() as runner:
         client = httpx.AsyncClient(transport=transport, base_url="http://console")

@@ -10,6 +10,7 @@ import pytest
 from tests.unit.console.conftest import House
 from winnow.domain.ids import BudgetId, Micros, Period
 from winnow.domain.money import Commit, Reserve
+from winnow.evidence.budget_report import BudgetReport
 
 ANNOTATION = BudgetId("human_annotation")
 PERIOD = Period("2026-Q1")
@@ -200,3 +201,15 @@ def test_bytes_become_money_only_through_a_named_rate(house: House) -> None:
     house.do("/v1/budgets/transfer", {**move, "rate_id": "storage"})
     assert balances(house)["available"] == 20_001
     assert balances(house, "upload")["available"] == 9 * 10**9
+
+
+def test_a_report_is_sealed_and_says_what_each_round_spent(house: House) -> None:
+    allocate(house)
+    reserve(house)
+    commit(house)
+    (document,) = house.get("/v1/budgets/report?budget_id=human_annotation")
+    found = BudgetReport.model_validate(document)
+    assert found.verify()
+    assert (found.allocation, found.spend, found.remaining) == (100, 40, 60)
+    assert found.spend_by_round == (("r0", 40),)
+    assert house.get("/v1/budgets/report?period=2031-Q1") == []
