@@ -65,6 +65,17 @@ class SqliteBus:
             rows = connection.execute("SELECT topic FROM topics ORDER BY topic")
             return [topic for (topic,) in rows]
 
+    def unread(self, group: str, topic: str) -> int:
+        """Give the messages of a topic that a group has not acknowledged, joined or not."""
+        query = (
+            "SELECT coalesce(sum(ends.next - coalesce(offsets.next, 0)), 0) FROM "
+            "(SELECT topic, partition, max(offset) + 1 AS next FROM log WHERE topic = ?2 "
+            "GROUP BY partition) AS ends LEFT JOIN offsets ON consumer_group = ?1 "
+            "AND offsets.topic = ends.topic AND offsets.partition = ends.partition"
+        )
+        with self._lock:
+            return int(self._connection.execute(query, (group, topic)).fetchone()[0])
+
     def close(self) -> None:
         """Close the file."""
         with self._lock:

@@ -77,8 +77,8 @@ def api_server(service: Service) -> Iterator[None]:
         host=_setting(service, "api_host") or "127.0.0.1",
         port=port,
         log_config=None,
-        ssl_certfile=_setting(service, "api_tls_certfile"),
-        ssl_keyfile=_setting(service, "api_tls_keyfile"),
+        ssl_certfile=_setting(service, "tls_cert_file"),
+        ssl_keyfile=_setting(service, "tls_key_file"),
     )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name=f"{service.name}-api", daemon=True)

@@ -72,11 +72,14 @@ def read_settings(settings: type[S]) -> S:
     try:
         return settings()
     except ValidationError as error:
-        mistakes = [
-            f"  {_variable(settings, fault['loc'])}: {fault['msg']}" for fault in error.errors()
-        ]
+        mistakes = settings_mistakes(settings, error)
         text = "\n".join([f"{len(mistakes)} mistakes in the settings:", *mistakes])
         raise BadInput(text) from None
+
+
+def settings_mistakes(settings: type[ServiceSettings], error: ValidationError) -> list[str]:
+    """Give one line for each mistake, with the variable's name."""
+    return [f"  {_variable(settings, fault['loc'])}: {fault['msg']}" for fault in error.errors()]
 
 
 def _variable(settings: type[BaseSettings], location: Sequence[int | str]) -> str:
