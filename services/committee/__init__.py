@@ -1,0 +1,1 @@
+"""The KServe model server of a committee's members."""
