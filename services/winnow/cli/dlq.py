@@ -21,7 +21,11 @@ from winnow.ports.bus import Bus
 from winnow.ports.ledger import Ledger
 from winnow.runtime.dead_letters import DeadLetter, read_dead_letter, replayable
 
-app = typer.Typer(no_args_is_help=True, help="List, show and replay messages nobody could handle.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    help="List, show and replay messages nobody could handle.",
+)
 
 State = Annotated[Path, typer.Option("--state", envvar="WINNOW_STATE", help="State folder.")]
 BusUrl = Annotated[str, typer.Option("--bus", envvar="WINNOW_BUS_URL", help="A cluster's bus.")]
