@@ -66,16 +66,23 @@ def _layout(grey: Grey) -> Vector:
 def _edges(grey: Grey) -> Vector:
     down, right = np.gradient(grey)
     angle = np.arctan2(down, right) % np.pi  # light to dark is dark to light
-    orientation = np.minimum((angle * (ORIENTATIONS / np.pi)).astype(np.int64), ORIENTATIONS - 1)
-    cell_of_pixel = np.arange(SIDE) * CELLS // SIDE
-    cell = cell_of_pixel[:, None] * CELLS + cell_of_pixel
-    histogram = np.bincount(
-        (cell * ORIENTATIONS + orientation).ravel(),
-        weights=np.hypot(down, right).ravel(),
-        minlength=CELLS**2 * ORIENTATIONS,
-    )
+    position = (angle * (ORIENTATIONS / np.pi)).ravel()
+    lower = position.astype(np.int64)
+    # Shared between two bins: level and upright edges lie on a border, where noise would tip them.
+    upper_share = position - lower
+    strength = np.hypot(down, right).ravel()
+    histogram = _histogram(lower, strength * (1 - upper_share))
+    histogram += _histogram(lower + 1, strength * upper_share)
     edges: Vector = np.sqrt(histogram).astype(np.float32)
     return edges
+
+
+def _histogram(orientation: npt.NDArray[np.int64], weights: Vector) -> npt.NDArray[np.float64]:
+    cell_of_pixel = np.arange(SIDE) * CELLS // SIDE
+    cell = (cell_of_pixel[:, None] * CELLS + cell_of_pixel).ravel()
+    bins = cell * ORIENTATIONS + orientation % ORIENTATIONS
+    counts = np.bincount(bins, weights=weights, minlength=CELLS**2 * ORIENTATIONS)
+    return counts.astype(np.float64)
 
 
 def _colours(small: Vector) -> Vector:
