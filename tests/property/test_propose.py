@@ -1,0 +1,182 @@
+"""Whatever the pool, money and policy: a proposal keeps its promises."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from winnow.domain.errors import BadInput
+from winnow.estimation.horvitz_thompson import Sample, hajek, horvitz_thompson
+from winnow.policy.model import Policy, parse_policy
+from winnow.policy.proposal import SelectionInputs
+from winnow.policy.select import propose
+
+PRICE = 80_000
+
+
+def policy(strategy: str, size: int, share: float, acquisition: str = "bald") -> Policy:
+    return parse_policy(
+        f"selection: {{batch_size: {size}, strategy: {strategy}, cold_start: random, "
+        f"acquisition: {acquisition}, shortlist_factor: 2}}\nrandom_arm: {{share: {share}}}\n"
+    )
+
+
+def inputs_of(rules: Policy, *, n: int, n_gated: int = 0, seed: int = 0, data: int = 0,
+              micros: int = 10**12, cold: bool = False) -> SelectionInputs:  # fmt: skip
+    rng = np.random.default_rng(data)
+    ids = np.array([rng.bytes(16).hex() for _ in range(n)], dtype="<U32")
+    gates = np.array(["dark"] * n_gated + [""] * (n - n_gated), dtype="<U9")
+    n_passed = n - n_gated
+    scored = np.zeros(n_passed, dtype=np.bool_) if cold else rng.random(n_passed) < 0.9
+    probs = rng.dirichlet(np.ones(3), (int(scored.sum()), 2)).astype(np.float32)
+    return SelectionInputs(
+        policy=rules,
+        seed=seed,
+        affordable_micros=micros,
+        frame_ids=ids,
+        gates=gates,
+        gate_details=np.full(n, "", dtype="<U1"),
+        clusters=ids,
+        embeddings_ND=rng.standard_normal((n_passed, 3)).astype(np.float32),
+        centers_LD=None,
+        scored=scored,
+        probs_NMC=None if cold else probs,
+    )
+
+
+CASES = {
+    "strategy": st.sampled_from(["top_k", "random", "k_center", "shortlist_k_center"]),
+    "n": st.integers(0, 40),
+    "size": st.integers(1, 30),
+    "share": st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    "n_affordable": st.integers(0, 50),
+    "cold": st.booleans(),
+    "data": st.integers(0, 99),
+}
+
+
+@settings(max_examples=60)
+@given(**CASES)
+def test_a_batch_is_distinct_affordable_ungated_and_told(
+    strategy: str, n: int, size: int, share: float, n_affordable: int, cold: bool, data: int
+) -> None:
+    n_gated = n // 4
+    inputs = inputs_of(
+        policy(strategy, size, share), n=n, n_gated=n_gated, data=data,
+        micros=n_affordable * PRICE + PRICE - 1, cold=cold,
+    )  # fmt: skip
+    proposal = propose(inputs)
+    batch = proposal.batch.tolist()
+    assert len(set(batch)) == len(batch)
+    assert len(batch) <= min(size, n - n_gated, n_affordable) == proposal.sizes.n_frames
+    if cold or strategy in ("random", "k_center"):
+        assert len(batch) == proposal.sizes.n_frames
+    assert all(proposal.gates[batch] == "")
+    arms = proposal.arms
+    assert set(np.flatnonzero(arms != "").tolist()) == set(batch)
+    assert int(np.isin(arms, ["random", "both"]).sum()) == proposal.sizes.n_random
+    assert all(proposal.reasons)
+    assert len(proposal.reasons) == n
+    inclusion = proposal.inclusion
+    assert np.isnan(inclusion[proposal.gates != ""]).all()
+    assert ((inclusion[batch] > 0) & (inclusion[batch] <= 1)).all()
+    if len(batch) == proposal.sizes.n_frames:
+        assert np.nansum(inclusion) == pytest.approx(len(batch))
+    drawn = np.isin(arms, ["random", "both"])
+    assert not np.isnan(proposal.draw[drawn]).any()
+
+
+@settings(max_examples=40)
+@given(order=st.permutations(range(24)), **{k: CASES[k] for k in ("strategy", "size", "data")})
+def test_the_order_of_the_snapshot_changes_no_record(
+    order: list[int], strategy: str, size: int, data: int
+) -> None:
+    inputs = inputs_of(policy(strategy, size, 0.2), n=24, data=data)
+    everyone = replace(inputs, scored=np.ones(24, np.bool_), probs_NMC=np.random.default_rng(
+        data).dirichlet(np.ones(3), (24, 2)).astype(np.float32))  # fmt: skip
+    turn = np.array(order)
+    assert everyone.embeddings_ND is not None
+    assert everyone.probs_NMC is not None
+    turned = replace(
+        everyone,
+        frame_ids=everyone.frame_ids[turn],
+        clusters=everyone.clusters[turn],
+        embeddings_ND=everyone.embeddings_ND[turn],
+        probs_NMC=everyone.probs_NMC[turn],
+    )
+    first, second = propose(everyone), propose(turned)
+    assert turned.frame_ids[second.batch].tolist() == everyone.frame_ids[first.batch].tolist()
+    for name in ("scores", "utilities", "inclusion", "draw", "arms"):
+        expected = getattr(first, name)[turn]
+        np.testing.assert_array_equal(getattr(second, name), expected)
+    assert second.reasons == tuple(first.reasons[i] for i in order)
+
+
+@given(**{k: CASES[k] for k in ("strategy", "n", "size", "data")})
+@settings(max_examples=30)
+def test_inputs_are_left_alone_and_equal_inputs_give_equal_proposals(
+    strategy: str, n: int, size: int, data: int
+) -> None:
+    inputs = inputs_of(policy(strategy, size, 0.3), n=n, data=data)
+    arrays = (inputs.frame_ids, inputs.gates, inputs.embeddings_ND, inputs.probs_NMC, inputs.scored)
+    before = [None if array is None else array.tobytes() for array in arrays]
+    first, second = propose(inputs), propose(inputs)
+    assert [None if array is None else array.tobytes() for array in arrays] == before
+    assert first.reasons == second.reasons
+    np.testing.assert_array_equal(first.batch, second.batch)
+
+
+def test_the_random_arm_cares_for_the_seed_and_the_pool_only() -> None:
+    def arm(strategy: str, seed: int, data: int = 0) -> set[int]:
+        inputs = inputs_of(policy(strategy, 20, 0.5), n=60, seed=seed)
+        other = inputs_of(policy(strategy, 20, 0.5), n=60, seed=seed, data=data)
+        same_pool = replace(other, frame_ids=inputs.frame_ids, clusters=inputs.clusters)
+        found = propose(same_pool)
+        return set(np.flatnonzero(np.isin(found.arms, ["random", "both"])).tolist())
+
+    assert arm("top_k", 1) == arm("k_center", 1) == arm("shortlist_k_center", 1, data=9)
+    assert arm("random", 1) == arm("top_k", 1)
+    assert arm("top_k", 1) != arm("top_k", 2)
+
+
+def test_weighting_by_inclusion_is_unbiased_over_seeds_for_a_keen_strategy() -> None:
+    """The values are the very scores that the strategy chases; 600 seeds, one pool."""
+    base = inputs_of(policy("top_k", 16, 0.5), n=60)
+    base = replace(base, scored=np.ones(60, np.bool_), probs_NMC=np.random.default_rng(3).dirichlet(
+        np.ones(3), (60, 2)).astype(np.float32))  # fmt: skip
+    values = propose(base).scores
+    naive, weighted, ratio, exact = [], [], [], []
+    for seed in range(600):
+        found = propose(replace(base, seed=seed))
+        batch = found.batch
+        certain = found.inclusion[batch] == 1.0
+        drawn = np.isin(found.arms[batch], ["random", "both"])
+        sample = Sample(values[batch], certain, drawn, 60, found.sizes.n_random)
+        naive.append(values[batch].mean())
+        weighted.append((values[batch] / found.inclusion[batch]).sum() / 60)
+        ratio.append(hajek(sample).mean)
+        exact.append(horvitz_thompson(sample).mean)
+    truth = values.mean()
+    for estimates in (weighted, ratio, exact):
+        assert abs(np.mean(estimates) - truth) < 3.5 * np.std(estimates) / np.sqrt(600)
+    assert np.mean(naive) > truth + 10 * np.std(naive) / np.sqrt(600)
+
+
+def test_inclusion_is_the_share_of_seeds_that_include() -> None:
+    base = inputs_of(policy("k_center", 8, 0.5), n=20)
+    counts = np.zeros(20)
+    for seed in range(800):
+        counts[propose(replace(base, seed=seed)).batch] += 1
+    expected = propose(base).inclusion
+    error = np.sqrt(expected * (1 - expected) / 800)
+    assert (np.abs(counts / 800 - expected) <= 4 * error + 1e-12).all()
+
+
+def test_arrays_of_different_pools_are_refused() -> None:
+    inputs = inputs_of(policy("top_k", 4, 0.5), n=9)
+    with pytest.raises(BadInput, match="gates: expected 8 rows, found 9"):
+        replace(inputs, frame_ids=inputs.frame_ids[1:])
