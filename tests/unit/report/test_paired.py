@@ -23,7 +23,7 @@ def test_the_difference_is_paired_and_has_the_students_interval() -> None:
 
 
 def test_unequal_label_counts_are_compared_at_the_fewest_labels_that_all_reached() -> None:
-    shorter = [((10, 16), (0.5, 0.7))] + RANDOM[1:]
+    shorter = [((10, 16), (0.5, 0.7)), *RANDOM[1:]]
     found = paired_difference(CHOSEN, shorter)
     assert found.labels == 16
     assert at_labels(CHOSEN[0], 16) == pytest.approx(0.68)
