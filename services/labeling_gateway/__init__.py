@@ -1,0 +1,1 @@
+"""Labeling gateway: tasks into the labeling tool, answers back."""
