@@ -30,7 +30,7 @@ from winnow.testing.manual_clock import ManualClock
 pytestmark = pytest.mark.slow
 LONGER = POLICY.model_copy(
     update={
-        "training": TrainingSection(members=1, epochs=300, input_pixels=32, width=8),
+        "training": TrainingSection(members=1, epochs=80, input_pixels=32, width=8),
         "scoring": ScoringSection(members_min=1),
     }
 )

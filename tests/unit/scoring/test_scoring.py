@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -56,7 +56,7 @@ MEMBERS = ("m0", "m1", "m2")
 class ScriptedCommittee:
     """Answers with numbers that follow from the bytes; members fail when told to."""
 
-    fails_at_call: dict[int, tuple[str, ...]] = field(default_factory=dict)
+    fails_at_call: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     raises_at_call: dict[int, Exception] = field(default_factory=dict)
     compute_ms: int = 7
     calls: list[int] = field(default_factory=list)
