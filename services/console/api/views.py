@@ -253,9 +253,9 @@ def _stages(records: Records, row: RoundRow, batches: Sequence[BatchRow]) -> lis
     run = records.get(SCORING_RUNS, row.key)
     found: dict[str, Sequence[str]] = {
         "snapshot": ["open"] if row.snapshot is not None else [],
-        "scoring": [run.state] if run is not None else [],
+        "scoring": [run.state] if run is not None else _cold_start(row, batches),
         "selection": [batch.state for batch in batches],
-        "labeling": [_share_done(records, batch) for batch in batches],
+        "labeling": [text for batch in batches if (text := _share_done(records, batch))],
         "qa": [qa.state for qa in records.find(QA_BATCHES, group=row.key)],
         "promotion": [p.state for p in records.find(PROMOTIONS, group=row.key)],
         "retrain": [r.state for r in records.find(RETRAIN_RUNS, group=row.key)],
@@ -268,7 +268,11 @@ def _stages(records: Records, row: RoundRow, batches: Sequence[BatchRow]) -> lis
 def _share_done(records: Records, batch: BatchRow) -> str:
     counts = records.count(TASKS, group=batch.key)
     closed = sum(n for state, n in counts.items() if state not in {"pending", "submitted"})
-    return f"{closed} of {sum(counts.values())} tasks closed"
+    return f"{closed} of {sum(counts.values())} tasks closed" if counts else ""
+
+
+def _cold_start(row: RoundRow, batches: Sequence[BatchRow]) -> list[str]:
+    return ["not needed: cold start"] if batches and not row.committee_version else []
 
 
 def _task_counts(records: Records, batches: Sequence[BatchRow]) -> dict[str, int]:

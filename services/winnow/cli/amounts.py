@@ -73,7 +73,7 @@ def format_amount(amount: int, unit: Unit) -> str:
         return f"{'-' if amount < 0 else ''}{whole}.{decimals} {_currency(unit)}"
     if unit.code == "bytes":
         for name, factor in (("TB", 10**12), ("GB", 10**9), ("MB", 10**6), ("KB", 10**3)):
-            if abs(amount) >= factor and amount * 1000 % factor == 0:
+            if abs(amount) >= factor:
                 return f"{(Decimal(amount) / factor).normalize():f} {name}"
         return f"{amount} B"
     return f"{amount} ms"

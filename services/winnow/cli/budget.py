@@ -252,7 +252,9 @@ def _spend_tables(reports: list[Document]) -> list[Table]:
     table = Table("budget", "round", "spent", box=None, pad_edge=False)
     for row in reports:
         for round_id, spent in row["spend_by_round"]:
-            table.add_row(row["budget_id"], round_id, format_amount(spent, Unit(row["unit"])))
+            table.add_row(
+                row["budget_id"], round_id or "no round", format_amount(spent, Unit(row["unit"]))
+            )
     return [table] if table.row_count else []
 
 
