@@ -158,7 +158,12 @@ def _once(
     if known is None:
         answer: Answer = work(tx, call)
         row = command_row(call, role, answer)
-        tx.records.insert(COMMANDS, row)
+        if not tx.records.insert(COMMANDS, row):
+            msg = (
+                f"idempotency key {call.key!r}: expected one request at a time, found another that "
+                "ended meanwhile; send it again to read its answer"
+            )
+            raise errors.Conflict(msg)
         return row, answer.refusal, False
     if (known.name, known.arguments) != (call.act, canonical(call.arguments)):
         other = "other arguments" if known.name == call.act else call.act

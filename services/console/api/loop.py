@@ -29,7 +29,7 @@ def _rounds(router: APIRouter, desk: Desk) -> None:
     @router.post("/rounds", status_code=202)
     def open_round(request: Request, body: bodies.OpenRoundBody) -> Document:
         """Check a policy whole, store it, and ask for a round with it."""
-        call = desk.call(request, "round.open", {"where": body.where})
+        call = desk.call(request, "round.open", {"where": body.where}, group="rounds")
         return desk.open_round(call, lambda: parse_policy(body.policy, where=body.where))
 
     @router.get("/rounds")

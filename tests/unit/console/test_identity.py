@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from tests.unit.console.conftest import BOOTSTRAP, House
+from winnow.adapters.sql.records import SqlRecords
 from winnow.domain.acts import ACTS, HUMAN_ROLES
 from winnow.domain.errors import Retryable
 from winnow.domain.labels import Role
+from winnow.domain.tables import Row, Table
 
 ALLOCATE = {"kind": "human_annotation", "amount": 100}
 
@@ -89,6 +91,24 @@ def test_an_act_without_an_idempotency_key_is_refused(house: House) -> None:
     response = house.runner.run(house.client.post("/v1/budgets/allocate", json=ALLOCATE))
     assert response.status_code == 422
     assert "Idempotency-Key" in response.json()["error"]["message"]
+
+
+def test_of_two_requests_at_once_under_one_key_one_is_done(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    body = {"name": "ana", "roles": ["reviewer"]}
+    unseen = SqlRecords.get
+
+    def get(records: SqlRecords, table: Table[Row], key: str) -> Row | None:
+        return None if table.name == "console_commands" else unseen(records, table, key)
+
+    house.do("/v1/rounds", {"policy": ""}, key="k")
+    monkeypatch.setattr(SqlRecords, "get", get)
+    status, kind, message = house.refused("/v1/rounds", {"policy": ""}, key="k")
+    assert (status, kind) == (409, "Conflict")
+    assert "send it again" in message
+    assert house.refused("/v1/people", body, key="k")[0] == 409
+    assert house.get("/v1/people") == []
 
 
 def test_a_ledger_that_is_away_is_no_refusal_but_asks_to_come_again(
