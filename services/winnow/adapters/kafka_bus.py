@@ -16,16 +16,22 @@ from winnow.ports.bus import Delivery, Message
 PUBLISH_SECONDS = 30.0
 READ_POLL_MS = 500
 SESSION_SECONDS = 45.0
+POLL_INTERVAL_SECONDS_MAX = 300.0
 
 
 class KafkaBus:
     """A cluster; connects on first use."""
 
     def __init__(
-        self, settings: KafkaSettings, *, session_timeout_seconds: float = SESSION_SECONDS
+        self,
+        settings: KafkaSettings,
+        *,
+        session_timeout_seconds: float = SESSION_SECONDS,
+        poll_interval_seconds_max: float = POLL_INTERVAL_SECONDS_MAX,
     ) -> None:
         self._settings = settings
         self._session_timeout_seconds = session_timeout_seconds
+        self._poll_interval_seconds_max = poll_interval_seconds_max
         self._lock = threading.Lock()
         self._producer: KafkaProducer | None = None
         self._known: set[str] = set()
@@ -66,7 +72,11 @@ class KafkaBus:
         """Join a group as a static member; partitions come while polling."""
         self.ensure_topics(topics)
         return KafkaMember(
-            self._settings, group, topics, session_timeout_seconds=self._session_timeout_seconds
+            self._settings,
+            group,
+            topics,
+            session_timeout_seconds=self._session_timeout_seconds,
+            poll_interval_seconds_max=self._poll_interval_seconds_max,
         )
 
     def read(self, topic: str, *, limit: int | None = None) -> Sequence[Delivery]:

@@ -46,6 +46,7 @@ class KafkaMember:
         topics: Sequence[str],
         *,
         session_timeout_seconds: float,
+        poll_interval_seconds_max: float,
     ) -> None:
         self._settings = settings
         self._group = group
@@ -61,6 +62,7 @@ class KafkaMember:
                 partition_assignment_strategy=[CooperativeStickyAssignor],
                 session_timeout_ms=int(session_timeout_seconds * 1000),
                 heartbeat_interval_ms=int(session_timeout_seconds * 1000 / 3),
+                max_poll_interval_ms=int(poll_interval_seconds_max * 1000),
                 enable_auto_commit=False,
                 auto_offset_reset="earliest",
                 isolation_level="read_committed",
