@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from selection import metrics
-from winnow.contracts.amendments import amend
-from winnow.contracts.artifacts import JSON, Amendment, Batch, Snapshot, read_manifest
+from winnow.contracts.amendments import amend, amendment_of
+from winnow.contracts.artifacts import JSON, Batch, Snapshot, read_manifest
 from winnow.contracts.batches import PREFIX, Sources
 from winnow.contracts.orders import annotation_batch, budget_of, orders_of, reservations_of
 from winnow.contracts.proposals import StoredProposal, store_proposal
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import BadInput, BudgetExceeded, Conflict, NotFound
+from winnow.domain.errors import BudgetExceeded, Conflict, NotFound
 from winnow.domain.events import BatchSelected, Event, PoolScored, RoundHalted, ScoreKind, Stage
 from winnow.domain.ids import BatchId, BudgetId, FrameId, RoundId, batch_id_of, derived_uuid
 from winnow.domain.labels import Actor, LabelState, Role
@@ -56,10 +56,10 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
             return []
         world = _look(view, snapshot)
     stored = _propose(event, world, ports)
-    if stored.batch is not None:
-        now = _look(tx, snapshot)
-        if stored.batch.price_micros > now.available or set(stored.frame_ids) & set(now.held):
-            stored = _propose(event, now, ports)
+    if stored.batch is not None and (
+        stored.batch.price_micros > _available(tx, snapshot) or _approved(tx) != world.approved
+    ):
+        stored = _propose(event, _look(tx, snapshot), ports)
     if stored.batch is None or stored.manifest is None:
         return [_halted(event.round_id, stored.why_empty())]
     row = _row(stored.batch, stored.manifest)
@@ -89,7 +89,8 @@ def on_amend(
     `{"batch_id": …, "removed": [frame ids], "added": [frame ids], "reason": …}`.
     """
     row = _proposed(tx, command)
-    batch, manifest = amend(ports.blobs, row.manifest, _amendment(command, ports))
+    change = amendment_of(_arguments(command), author=command.actor, at=ports.clock.now())
+    batch, manifest = amend(ports.blobs, row.manifest, change)
     row = _row(batch, manifest)
     event = _approve(row, batch, _policy(ports, batch), by=command.actor, tx=tx, ports=ports)
     answer = {"batch_id": row.key, "state": "approved", "n_tasks": event.n_tasks}
@@ -141,17 +142,29 @@ class _World:
 
     available: int
     held: tuple[str, ...]
+    approved: frozenset[str]
+    """Batches that hold frames: as long as these stay the same, so does `held`."""
 
 
 def _look(view: Transaction, snapshot: Snapshot) -> _World:
-    budget_id = BudgetId(dict(snapshot.budget_ids).get("human_annotation", "human_annotation"))
-    try:
-        available = int(view.money.balances(budget_id, view.money.open_period(budget_id)).available)
-    except NotFound:
-        available = 0
     states = [state for state in LabelState if state is not LabelState.REJECTED]
     live = view.labels.find(states=states, label_task=snapshot.label_task)
-    return _World(available, tuple(sorted({label.key.frame_id for label in live})))
+    held = tuple(sorted({label.key.frame_id for label in live}))
+    return _World(_available(view, snapshot), held, _approved(view))
+
+
+def _available(view: Transaction, snapshot: Snapshot) -> int:
+    kind = BudgetKind.HUMAN_ANNOTATION
+    budget_id = BudgetId(dict(snapshot.budget_ids).get(kind, kind))
+    try:
+        period = view.money.open_period(budget_id)
+    except NotFound:
+        return 0
+    return int(view.money.balances(budget_id, period).available)
+
+
+def _approved(view: Transaction) -> frozenset[str]:
+    return frozenset(row.key for row in view.records.find(BATCHES, state="approved"))
 
 
 def _propose(event: PoolScored, world: _World, ports: Ports) -> StoredProposal:
@@ -251,26 +264,6 @@ def _proposed(tx: Transaction, command: CommandRow) -> BatchRow:
         msg = f"batch {batch_id}: expected state proposed, found {state}"
         raise Conflict(msg)
     return row
-
-
-def _amendment(command: CommandRow, ports: Ports) -> Amendment:
-    arguments = _arguments(command)
-    lists = {}
-    for name in ("removed", "added"):
-        found = arguments.get(name, [])
-        if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
-            msg = f"amendment: {name}: expected a list of frame ids, found {found!r}"
-            raise BadInput(msg)
-        lists[name] = tuple(found)
-    if not lists["removed"] and not lists["added"]:
-        msg = "amendment: expected frames to remove or to add, found none"
-        raise BadInput(msg)
-    return Amendment(
-        author=command.actor,
-        at=ports.clock.now().isoformat(),
-        reason=str(arguments.get("reason", "")),
-        **lists,
-    )
 
 
 def _arguments(command: CommandRow) -> Mapping[str, object]:

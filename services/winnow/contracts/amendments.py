@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -26,6 +27,35 @@ from winnow.ports.blobs import Blobs
 
 ARM = "person"
 """Arm of a frame that an approver put in; its inclusion probability is unknown."""
+
+
+def amendment_of(arguments: Mapping[str, object], *, author: str, at: datetime) -> Amendment:
+    """Read what a person asked for: `removed` and `added` (lists of frame ids) and `reason`.
+
+    Raises
+    ------
+    BadInput
+        A list is none, or both are empty.
+    """
+    removed, added = (_frame_ids(arguments, name) for name in ("removed", "added"))
+    if not removed and not added:
+        msg = "amendment: expected frames to remove or to add, found none"
+        raise BadInput(msg)
+    return Amendment(
+        author=author,
+        at=at.isoformat(),
+        removed=removed,
+        added=added,
+        reason=str(arguments.get("reason", "")),
+    )
+
+
+def _frame_ids(arguments: Mapping[str, object], name: str) -> tuple[str, ...]:
+    found = arguments.get(name, [])
+    if not isinstance(found, list) or not all(isinstance(item, str) for item in found):
+        msg = f"amendment: {name}: expected a list of frame ids, found {found!r}"
+        raise BadInput(msg)
+    return tuple(found)
 
 
 def amend(blobs: Blobs, proposed: BlobRef, amendment: Amendment) -> tuple[Batch, BlobRef]:
