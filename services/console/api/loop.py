@@ -6,7 +6,7 @@ from dataclasses import asdict
 
 from fastapi import APIRouter, Request
 
-from console.api import bodies, views
+from console.api import bodies, label_views, round_views, views
 from console.api.desk import Desk
 from console.calls import Call, Document
 from winnow.domain.errors import NotFound
@@ -38,14 +38,14 @@ def _rounds(router: APIRouter, desk: Desk) -> None:
         desk.reader(request)
         with desk.ledger.snapshot() as view:
             rows = sorted(view.records.find(ROUNDS), key=lambda row: row.number)
-            return [views.round_summary(row) for row in rows]
+            return [round_views.round_summary(row) for row in rows]
 
     @router.get("/rounds/{number}")
     def show_round(request: Request, number: int) -> Document:
         """One round: stages, batch, counts, money, and for whom it waits."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:
-            return views.round_document(view, views.round_row(view.records, number))
+            return round_views.round_document(view, round_views.round_row(view.records, number))
 
 
 def _batches(router: APIRouter, desk: Desk) -> None:
@@ -59,7 +59,7 @@ def _batches(router: APIRouter, desk: Desk) -> None:
         """One batch."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:
-            return views.batch_document(_batch(view.records.get(BATCHES, batch_id), batch_id))
+            return round_views.batch_document(_batch(view.records.get(BATCHES, batch_id), batch_id))
 
     @router.post("/batches/{batch_id}/approve", status_code=202)
     def approve(request: Request, batch_id: str, body: bodies.DecideBody) -> Document:
@@ -93,14 +93,14 @@ def _labels(router: APIRouter, desk: Desk) -> None:
         """Latest label revisions by state."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:
-            return views.label_counts(view, round_id)
+            return label_views.label_counts(view, round_id)
 
     @router.get("/labels/{frame_id}")
     def history(request: Request, frame_id: str, label_task: str = "classification") -> Document:
         """Every revision of a frame's label, step by step."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:
-            return views.label_history(view, FrameId(frame_id), label_task)
+            return label_views.label_history(view, FrameId(frame_id), label_task)
 
 
 def _exceptions(router: APIRouter, desk: Desk) -> None:

@@ -1,0 +1,166 @@
+"""What people read about rounds and their batches."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+
+from console.api.label_views import label_counts
+from winnow.domain.errors import NotFound
+from winnow.domain.ids import BudgetId, round_id_of
+from winnow.domain.money import Reservation
+from winnow.domain.tables import (
+    BATCHES,
+    COMMITTEES,
+    PROMOTIONS,
+    QA_BATCHES,
+    QA_ITEMS,
+    RETRAIN_RUNS,
+    ROLLOUT_RUNS,
+    ROUNDS,
+    SCORING_RUNS,
+    TASKS,
+    BatchRow,
+    RoundRow,
+)
+from winnow.ports.ledger import Money, Records, Transaction
+
+Document = dict[str, object]
+
+
+def round_row(records: Records, number: int) -> RoundRow:
+    """Give a round by its number or raise `NotFound`."""
+    row = records.get(ROUNDS, round_id_of(number))
+    if row is None:
+        known = ", ".join(sorted(r.key for r in records.find(ROUNDS))) or "none yet"
+        msg = f"round {number}: expected one of {known}, found none under r{number}"
+        raise NotFound(msg)
+    return row
+
+
+def round_summary(row: RoundRow) -> Document:
+    """Give a round in one line."""
+    return {
+        "id": row.key,
+        "number": row.number,
+        "state": row.state,
+        "n_frames": row.n_frames,
+        "committee_version": row.committee_version,
+        "opened_by": row.opened_by,
+        "metrics": dict(row.metrics),
+        "reason": row.reason,
+    }
+
+
+def round_document(view: Transaction, row: RoundRow) -> Document:
+    """Give all that is known about a round: where it stands, what it cost, for whom it waits."""
+    records = view.records
+    batches = records.find(BATCHES, group=row.key)
+    reservations = view.money.reservations(round_id=row.key, open_only=False)
+    return {
+        **round_summary(row),
+        "seed": row.seed,
+        "policy": asdict(row.policy),
+        "policy_sha256": row.policy_sha256,
+        "stop": row.stop,
+        "stages": _stages(records, row, batches),
+        "batch": [batch_document(batch) for batch in batches],
+        "tasks": _task_counts(records, batches),
+        "labels": label_counts(view, row.key),
+        "money": _money_of_round(view.money, reservations),
+        "waits": waits_of(records, row, batches),
+    }
+
+
+def batch_document(row: BatchRow) -> Document:
+    """Give a batch in one line."""
+    return {
+        "id": row.key,
+        "round_id": row.round_id,
+        "state": row.state,
+        "n_frames": row.n_frames,
+        "n_tasks": row.n_tasks,
+        "price_micros": row.price_micros,
+        "decided_by": row.decided_by,
+        "manifest": asdict(row.manifest),
+    }
+
+
+def waits_of(records: Records, row: RoundRow, batches: Sequence[BatchRow]) -> list[str]:
+    """Say for whom the round waits: people first, because nothing else will move it."""
+    if row.state == "requested":
+        return ["shards that are not embedded yet, or a free place among the open rounds"]
+    waits = [
+        f"a reviewer: winnow batch approve {batch.key}"
+        for batch in batches
+        if batch.state == "proposed"
+    ]
+    for batch in batches:
+        tasks = records.count(TASKS, group=batch.key)
+        n_out = tasks.get("pending", 0) + tasks.get("submitted", 0)
+        if n_out:
+            waits.append(f"annotators: {n_out} tasks are out")
+        elif _all_settled(records, batch):
+            waits.append(f"a data steward: winnow label promote {row.key}")
+    return waits
+
+
+def _stages(records: Records, row: RoundRow, batches: Sequence[BatchRow]) -> list[Document]:
+    run = records.get(SCORING_RUNS, row.key)
+    found: dict[str, Sequence[str]] = {
+        "snapshot": ["open"] if row.snapshot is not None else [],
+        "scoring": [run.state] if run is not None else _cold_start(row, batches),
+        "selection": [batch.state for batch in batches],
+        "labeling": [text for batch in batches if (text := _share_done(records, batch))],
+        "qa": [qa.state for qa in records.find(QA_BATCHES, group=row.key)],
+        "promotion": [p.state for p in records.find(PROMOTIONS, group=row.key)],
+        "retrain": [r.state for r in records.find(RETRAIN_RUNS, group=row.key)],
+        "rollout": [r.state for r in records.find(ROLLOUT_RUNS, group=row.key)],
+        "committee": [c.state for c in records.find(COMMITTEES, group=row.key)],
+    }
+    return [{"stage": name, "state": ", ".join(states)} for name, states in found.items()]
+
+
+def _cold_start(row: RoundRow, batches: Sequence[BatchRow]) -> list[str]:
+    return ["not needed: cold start"] if batches and not row.committee_version else []
+
+
+def _share_done(records: Records, batch: BatchRow) -> str:
+    counts = records.count(TASKS, group=batch.key)
+    closed = sum(n for state, n in counts.items() if state not in {"pending", "submitted"})
+    return f"{closed} of {sum(counts.values())} tasks closed" if counts else ""
+
+
+def _task_counts(records: Records, batches: Sequence[BatchRow]) -> dict[str, int]:
+    counts: Counter[str] = Counter()
+    for batch in batches:
+        counts.update(records.count(TASKS, group=batch.key))
+    return dict(sorted(counts.items()))
+
+
+def _money_of_round(money: Money, reservations: Sequence[Reservation]) -> list[Document]:
+    sums: dict[BudgetId, Counter[str]] = {}
+    for reservation in reservations:
+        amounts = sums.setdefault(reservation.budget_id, Counter())
+        if reservation.state == "open":
+            amounts["reserved"] += reservation.amount
+        amounts["spent"] += reservation.committed
+    return [
+        {
+            "budget": budget_id,
+            "unit": money.budget(budget_id).unit.code,
+            "reserved": amounts["reserved"],
+            "spent": amounts["spent"],
+        }
+        for budget_id, amounts in sorted(sums.items())
+    ]
+
+
+def _all_settled(records: Records, batch: BatchRow) -> bool:
+    collecting = any(
+        qa.state == "collecting" for qa in records.find(QA_BATCHES, group=batch.round_id)
+    )
+    items = records.count(QA_ITEMS, group=batch.key)
+    open_states = {"planned", "answered", "reworked", "sampled", "inspecting"}
+    return collecting and bool(items) and not items.keys() & open_states
