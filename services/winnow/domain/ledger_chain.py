@@ -4,13 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import fields
 from datetime import UTC, datetime
 from uuid import UUID
 
 from winnow.domain.errors import IntegrityError
-from winnow.domain.money import Account, Budget, Entry, MoneyRequest
+from winnow.domain.money import (
+    Account,
+    Allocate,
+    Budget,
+    Close,
+    Commit,
+    Correct,
+    Entry,
+    MoneyRequest,
+    Overrun,
+    Release,
+    Reserve,
+    Transfer,
+)
+
+CONTENT: Mapping[type[MoneyRequest], tuple[str, ...]] = {
+    kind: tuple(field.name for field in fields(kind) if field.name != "at")
+    for kind in (Allocate, Reserve, Commit, Release, Overrun, Transfer, Correct, Close)
+}
+"""What a request asks for. `at` is left out: sent again later, it is still the same request."""
+_ENCODER = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def canonical(value: object) -> str:
@@ -19,20 +39,14 @@ def canonical(value: object) -> str:
     >>> canonical({"b": 1, "a": [2]})
     '{"a":[2],"b":1}'
     """
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return _ENCODER.encode(value)
 
 
 def request_hash(request: MoneyRequest) -> str:
-    """Give the SHA-256 of what a request asks for.
-
-    `at` is left out: a request that is sent again later is still the same request.
-    """
-    content = {
-        field.name: _plain(getattr(request, field.name))
-        for field in fields(request)
-        if field.name != "at"
-    }
-    return _sha256(canonical([type(request).__name__, content]))
+    """Give the SHA-256 of what a request asks for."""
+    kind = type(request)
+    content = {name: _plain(getattr(request, name)) for name in CONTENT[kind]}
+    return _sha256(canonical([kind.__name__, content]))
 
 
 def genesis_hash(budget: Budget) -> str:
@@ -102,9 +116,10 @@ Totals = dict[str, dict[Account, int]]
 
 
 def _plain(value: object) -> object:
-    if isinstance(value, datetime):
-        return _utc(value)
-    return str(value) if isinstance(value, UUID) else value
+    kind = type(value)
+    if kind is UUID:
+        return str(value)
+    return _utc(value) if isinstance(value, datetime) else value
 
 
 def _utc(at: datetime) -> str:

@@ -46,6 +46,8 @@ class Books:
 
     def __init__(self, session: Session) -> None:
         self.session = session
+        self._hashes: dict[UUID, str] = {}
+        self._first_seqs: dict[UUID, int] = {}
 
     def lock(self, budget_ids: Sequence[BudgetId]) -> None:
         """Keep other writers away from these budgets; ordered by id, so that none deadlock."""
@@ -89,15 +91,27 @@ class Books:
             digest = request_hash(request)
             if hashes.setdefault(str(request.transfer_id), digest) != digest:
                 raise _reused(str(request.transfer_id), digest)
+            self._hashes[request.transfer_id] = digest
         return {
             UUID(row[0]): _outcome(row, hashes[row[0]]) for row in self._outcome_rows(list(hashes))
         }
 
     def keep(self, outcomes: Sequence[tuple[MoneyRequest, Outcome]]) -> None:
-        """Store what came of requests."""
-        self.session.run_many(
-            sql.ADD_OUTCOME, [_outcome_params(request, outcome) for request, outcome in outcomes]
-        )
+        """Store what came of requests, each asked for by `stored_of` before."""
+        params = [self._outcome_params(request, outcome) for request, outcome in outcomes]
+        self.session.run_many(sql.ADD_OUTCOME, params)
+
+    def _outcome_params(self, request: MoneyRequest, outcome: Outcome) -> dict[str, object]:
+        key = request.transfer_id
+        return {
+            "transfer_id": str(key),
+            "request_hash": self._hashes.pop(key),
+            "first_seq": self._first_seqs.pop(key, 0),
+            "outcome": outcome.kind.value,
+            "expected": outcome.expected,
+            "found": outcome.found,
+            "at": time_text(request.at),
+        }
 
     def post(
         self, purse: Purse, lines: Sequence[Line], *, closed_at: datetime | None = None
@@ -107,6 +121,7 @@ class Books:
         seq, last_hash, entries = purse.last_seq, purse.last_hash, []
         for line in lines:
             seq += 1
+            self._first_seqs.setdefault(line.request.transfer_id, seq)
             params = _entry_params(purse, line, seq, last_hash)
             last_hash = params["hash"]
             entries.append(params)
@@ -257,14 +272,3 @@ def _reused(transfer_id: str, digest: str) -> Conflict:
         f"transfer {transfer_id}: expected the request first sent under this id, "
         f"found another with hash {digest}"
     )
-
-
-def _outcome_params(request: MoneyRequest, outcome: Outcome) -> dict[str, object]:
-    return {
-        "transfer_id": str(request.transfer_id),
-        "request_hash": request_hash(request),
-        "outcome": outcome.kind.value,
-        "expected": outcome.expected,
-        "found": outcome.found,
-        "at": time_text(request.at),
-    }

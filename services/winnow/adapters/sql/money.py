@@ -323,6 +323,7 @@ class SqlMoney:
             "corrected": str(request.corrects),
         }
         rows = self._session.rows(sql.SPENT_BY, params)
+        rows += self._session.rows(sql.CORRECTED_BY, params)
         signed = [amount if credit == Account.SPENT else -amount for _, credit, amount in rows]
         outcome = rules.judge_correct(request, purse, sum(signed) if rows else None)
         if outcome.applied and purse is not None:

@@ -107,18 +107,27 @@ ENTRIES_AFTER = limited(
     .order_by(ENTRIES.c.seq)
 )  # fmt: skip
 _SPENT: sa.ColumnElement[str] = sa.literal_column("'spent'")
-# What a transfer moved into `spent`, and what later corrections of it moved out again.
-SPENT_BY = sa.select(ENTRIES.c.round_id, ENTRIES.c.credit, ENTRIES.c.amount).where(
+_SPENDING = [
     ENTRIES.c.budget_id == sa.bindparam("budget_id"),
     ENTRIES.c.period == sa.bindparam("period"),
     sa.or_(ENTRIES.c.credit == _SPENT, ENTRIES.c.debit == _SPENT),
-    sa.or_(
-        ENTRIES.c.transfer_id == sa.bindparam("corrected"),
-        sa.and_(
-            ENTRIES.c.operation == sa.literal_column("'correct'"),
-            ENTRIES.c.subject == sa.bindparam("corrected"),
-        ),
-    ),
+]
+# What a transfer moved into `spent`: no operation has more than two entries.
+SPENT_BY = (
+    sa.select(ENTRIES.c.round_id, ENTRIES.c.credit, ENTRIES.c.amount)
+    .join(TRANSFERS, TRANSFERS.c.transfer_id == ENTRIES.c.transfer_id)
+    .where(
+        TRANSFERS.c.transfer_id == sa.bindparam("corrected"),
+        ENTRIES.c.seq >= TRANSFERS.c.first_seq,
+        ENTRIES.c.seq <= TRANSFERS.c.first_seq + sa.literal_column("1"),
+        *_SPENDING,
+    )
+)
+# What later corrections of it moved out again.
+CORRECTED_BY = sa.select(ENTRIES.c.round_id, ENTRIES.c.credit, ENTRIES.c.amount).where(
+    ENTRIES.c.operation == sa.literal_column("'correct'"),
+    ENTRIES.c.subject == sa.bindparam("corrected"),
+    *_SPENDING,
 )
 
 

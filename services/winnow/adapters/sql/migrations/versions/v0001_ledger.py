@@ -151,16 +151,17 @@ def _entries() -> None:
         _text("hash"),
         sa.CheckConstraint("amount >= 0", name="ck_entries_amount"),
     )
-    op.create_index("ix_entries_transfer", "entries", ["transfer_id"])
     _partial("ix_entries_corrects", "entries", ["subject"], "operation = 'correct'")
     op.create_table(
         "transfers",
         _key("transfer_id"),
         _text("request_hash"),
+        _amount("first_seq"),
         _text("outcome"),
         _text("expected"),
         _text("found"),
         _text("at"),
+        sqlite_with_rowid=False,
     )
 
 
@@ -179,6 +180,7 @@ def _reservations() -> None:
         sa.CheckConstraint(
             "committed >= 0 AND committed <= amount", name="ck_reservations_committed"
         ),
+        sqlite_with_rowid=False,
     )
     op.create_index("ix_reservations_round", "reservations", ["round_id"])
     _partial("ix_reservations_open", "reservations", ["budget_id", "expires_at"], "state = 'open'")
@@ -221,7 +223,14 @@ def _labels() -> None:
 
 
 def _boxes() -> None:
-    op.create_table("inbox", _key("consumer"), _key("source"), _key("message_id"), _text("at"))
+    op.create_table(
+        "inbox",
+        _key("consumer"),
+        _key("source"),
+        _key("message_id"),
+        _text("at"),
+        sqlite_with_rowid=False,
+    )
     op.create_table(
         "outbox",
         sa.Column("seq", SERIAL, primary_key=True),
