@@ -52,5 +52,5 @@ class InlineRunner:
         return RunState.FAILED, f"{type(error).__name__}: {error}"
 
     def close(self) -> None:
-        """Drop what has not begun; what runs ends with its current step's process."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        """Drop what has not begun and let end what runs: it still needs what is closed next."""
+        self._thread.shutdown(wait=True, cancel_futures=True)

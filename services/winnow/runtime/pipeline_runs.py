@@ -75,7 +75,8 @@ def environment_of(settings: ServiceSettings) -> dict[str, str]:
     """Give settings as the environment variables that they would be read from."""
     prefix = settings.model_config.get("env_prefix", "")
     values = {name: getattr(settings, name) for name in type(settings).model_fields}
-    return {f"{prefix}{name}".upper(): _text(value) for name, value in values.items()}
+    given = {name: value for name, value in values.items() if value is not None}
+    return {f"{prefix}{name}".upper(): _text(value) for name, value in given.items()}
 
 
 def _look_at(
