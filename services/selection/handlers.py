@@ -5,13 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from selection import metrics
 from winnow.contracts.amendments import amend, amendment_of
 from winnow.contracts.artifacts import JSON, Batch, Snapshot, read_manifest
 from winnow.contracts.batches import PREFIX, Sources
-from winnow.contracts.orders import annotation_batch, budget_of, orders_of, reservations_of
+from winnow.contracts.orders import (
+    annotation_batch,
+    budget_of,
+    label_evidence,
+    orders_of,
+    proposed_row,
+    reservations_of,
+)
 from winnow.contracts.proposals import StoredProposal, store_proposal
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BudgetExceeded, Conflict, NotFound
@@ -20,6 +27,7 @@ from winnow.domain.ids import BatchId, BudgetId, FrameId, RoundId, batch_id_of, 
 from winnow.domain.labels import Actor, LabelState, Role
 from winnow.domain.money import BudgetKind, Release, Reserve
 from winnow.domain.tables import BATCHES, ROUNDS, TASKS, BatchRow, CommandRow
+from winnow.evidence.annotation_batch import TaskOrder
 from winnow.evidence.artifact import Producer
 from winnow.policy.model import Policy, parse_policy
 from winnow.ports.blobs import Blobs
@@ -55,20 +63,18 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
         if view.records.get(BATCHES, batch_id) is not None:
             return []
         world = _look(view, snapshot)
-    stored = _propose(event, world, ports)
+    stored, order = _prepare(event, world, policy, ports)
     if stored.batch is not None and (
         stored.batch.price_micros > _available(tx, snapshot) or _approved(tx) != world.approved
     ):
-        stored = _propose(event, _look(tx, snapshot), ports)
+        stored, order = _prepare(event, _look(tx, snapshot), policy, ports)
     if stored.batch is None or stored.manifest is None:
         return [_halted(event.round_id, stored.why_empty())]
-    row = _row(stored.batch, stored.manifest)
+    row = proposed_row(stored.batch, stored.manifest)
     if not tx.records.insert(BATCHES, row):
         return []
     metrics.BATCHES.labels(outcome="proposed").inc()
-    if policy.approval.mode == "person":
-        return []
-    return [_approve(row, stored.batch, policy, by=AUTOMATIC, tx=tx, ports=ports)]
+    return [] if order is None else [_approve(row, stored.batch, order, tx=tx)]
 
 
 def on_approve(
@@ -77,7 +83,7 @@ def on_approve(
     """Let a proposed batch go: `{"batch_id": …}`."""
     row = _proposed(tx, command)
     batch = read_manifest(ports.blobs, row.manifest, Batch)
-    event = _approve(row, batch, _policy(ports, batch), by=command.actor, tx=tx, ports=ports)
+    event = _approve(row, batch, _order(batch, row.manifest, command.actor, ports), tx=tx)
     return [event], {"batch_id": row.key, "state": "approved", "n_tasks": event.n_tasks}
 
 
@@ -91,8 +97,8 @@ def on_amend(
     row = _proposed(tx, command)
     change = amendment_of(_arguments(command), author=command.actor, at=ports.clock.now())
     batch, manifest = amend(ports.blobs, row.manifest, change)
-    row = _row(batch, manifest)
-    event = _approve(row, batch, _policy(ports, batch), by=command.actor, tx=tx, ports=ports)
+    row = proposed_row(batch, manifest)
+    event = _approve(row, batch, _order(batch, row.manifest, command.actor, ports), tx=tx)
     answer = {"batch_id": row.key, "state": "approved", "n_tasks": event.n_tasks}
     return [event], {**answer, "n_frames": row.n_frames}
 
@@ -184,41 +190,65 @@ def _propose(event: PoolScored, world: _World, ports: Ports) -> StoredProposal:
     return stored
 
 
-def _approve(
-    row: BatchRow, batch: Batch, policy: Policy, *, by: str, tx: Transaction, ports: Ports
-) -> BatchSelected:
-    """Reserve all of a batch's money or nothing, make its frames candidates, state the fact."""
-    now = ports.clock.now()
-    due_at = now + timedelta(hours=policy.label.task_timeout_hours)
-    orders = orders_of(ports.blobs, batch)
+@dataclass(frozen=True, slots=True)
+class _Order:
+    """All of an approval that needs no transaction."""
+
+    tasks: tuple[TaskOrder, ...]
+    evidence: BlobRef
+    strategy: str
+    by: str
+    at: datetime
+    due_at: datetime
+
+
+def _prepare(
+    event: PoolScored, world: _World, policy: Policy, ports: Ports
+) -> tuple[StoredProposal, _Order | None]:
+    """Give the proposal and, if nobody is to be asked, its order."""
+    stored = _propose(event, world, ports)
+    if stored.batch is None or stored.manifest is None or policy.approval.mode == "person":
+        return stored, None
+    return stored, _order(stored.batch, stored.manifest, AUTOMATIC, ports)
+
+
+def _order(batch: Batch, manifest: BlobRef, by: str, ports: Ports) -> _Order:
+    policy = parse_policy(ports.blobs.get(batch.policy), where=batch.policy.key)
+    at = ports.clock.now()
+    due_at = at + timedelta(hours=policy.label.task_timeout_hours)
+    tasks = orders_of(ports.blobs, batch)
     evidence = annotation_batch(
-        batch, row.manifest, orders, approved_by=by, producer=ports.producer, at=now, due_at=due_at
+        batch, manifest, tasks, approved_by=by, producer=ports.producer, at=at, due_at=due_at
     )
-    evidence_ref = ports.blobs.put(
+    ref = ports.blobs.put(
         evidence.model_dump_json().encode(), prefix=f"{PREFIX}/evidence", media_type=JSON
     )
+    strategy = policy.selection.strategy_name(cold=batch.scores is None)
+    return _Order(tasks, ref, strategy, by, at, due_at)
+
+
+def _approve(row: BatchRow, batch: Batch, order: _Order, *, tx: Transaction) -> BatchSelected:
+    """Reserve all of a batch's money or nothing, make its frames candidates, state the fact."""
     period = tx.money.open_period(budget_of(batch))
-    requests = reservations_of(batch, orders, period=period, at=now, due_at=due_at)
+    requests = reservations_of(batch, order.tasks, period=period, at=order.at, due_at=order.due_at)
     _reserve(batch, tx, requests)
     tx.labels.begin(
-        [FrameId(order.frame_id) for order in orders if order.slot == 0],
+        [FrameId(task.frame_id) for task in order.tasks if task.slot == 0],
         batch.label_task,
         round_id=batch.round_id,
         batch_id=batch.batch_id,
         actor=Actor("selection", Role.SELECTOR),
-        evidence=_evidence_of(batch.candidates),
-        at=now,
+        evidence=label_evidence(batch),
+        at=order.at,
     )
-    approved = replace(row, state="approved", decided_by=by, evidence=evidence_ref)
+    approved = replace(row, state="approved", decided_by=order.by, evidence=order.evidence)
     tx.records.update(BATCHES, row.key, lambda _: approved)
     metrics.BATCHES.labels(outcome="approved").inc()
-    metrics.FRAMES.labels(strategy=policy.selection.strategy_name(cold=batch.scores is None)).inc(
-        row.n_frames
-    )
+    metrics.FRAMES.labels(strategy=order.strategy).inc(row.n_frames)
     return BatchSelected(
         round_id=RoundId(batch.round_id),
         batch_id=BatchId(batch.batch_id),
-        n_tasks=len(orders),
+        n_tasks=len(order.tasks),
         manifest=row.manifest,
     )
 
@@ -239,18 +269,6 @@ def _reserve(batch: Batch, tx: Transaction, requests: Sequence[Reserve]) -> None
         raise BudgetExceeded(f"{msg}, found {refused[0].found}")
 
 
-def _row(batch: Batch, manifest: BlobRef) -> BatchRow:
-    return BatchRow(
-        key=batch.batch_id,
-        round_id=batch.round_id,
-        state="proposed",
-        n_frames=batch.n_frames,
-        n_tasks=batch.n_frames * batch.slots,
-        manifest=manifest,
-        price_micros=batch.price_micros,
-    )
-
-
 def _proposed(tx: Transaction, command: CommandRow) -> BatchRow:
     """Give the batch that a command is about, if it still waits and its round still runs."""
     batch_id = str(_arguments(command).get("batch_id", ""))
@@ -269,16 +287,6 @@ def _proposed(tx: Transaction, command: CommandRow) -> BatchRow:
 def _arguments(command: CommandRow) -> Mapping[str, object]:
     found: Mapping[str, object] = json.loads(command.arguments)
     return found
-
-
-def _policy(ports: Ports, batch: Batch) -> Policy:
-    return parse_policy(ports.blobs.get(batch.policy), where=batch.policy.key)
-
-
-def _evidence_of(candidates: BlobRef) -> str:
-    return json.dumps(
-        {"candidate_records": candidates.key, "sha256": candidates.sha256}, sort_keys=True
-    )
 
 
 def _halted(round_id: RoundId, reason: str) -> RoundHalted:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -19,6 +20,7 @@ from winnow.domain.ids import (
     task_id_of,
 )
 from winnow.domain.money import BudgetKind, Reserve
+from winnow.domain.tables import BatchRow
 from winnow.evidence.annotation_batch import AnnotationBatch, RecordedAmendment, TaskOrder
 from winnow.evidence.artifact import Producer
 from winnow.ports.blobs import Blobs
@@ -72,6 +74,25 @@ def reservations_of(
         )
         for order in orders
     ]
+
+
+def proposed_row(batch: Batch, manifest: BlobRef) -> BatchRow:
+    """Give the row of a batch that waits for approval."""
+    return BatchRow(
+        key=batch.batch_id,
+        round_id=batch.round_id,
+        state="proposed",
+        n_frames=batch.n_frames,
+        n_tasks=batch.n_frames * batch.slots,
+        manifest=manifest,
+        price_micros=batch.price_micros,
+    )
+
+
+def label_evidence(batch: Batch) -> str:
+    """Give what a frame's first label state rests on: its row of the candidate score records."""
+    records = {"candidate_records": batch.candidates.key, "sha256": batch.candidates.sha256}
+    return json.dumps(records, sort_keys=True)
 
 
 def annotation_batch(
