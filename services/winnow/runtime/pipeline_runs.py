@@ -61,13 +61,26 @@ def watch_runs(
 ) -> list[Event]:
     """Start what was asked for, note what ended, and halt the rounds of runs that fail for good."""
     with ledger.snapshot() as view:
-        rows = [
-            (row, watched.done(view, row))
-            for row in view.records.find(watched.table, state="requested")
-        ]
+        rows = view.records.find(watched.table, state="requested")
+        done = {row.key for row in rows if watched.done(view, row)}
+    found = [
+        (
+            row,
+            *((RunState.SUCCEEDED, "") if row.key in done else runner.state(row.pipeline, row.key)),
+        )
+        for row in rows
+    ]
+    # All starts before any write: whoever runs a pipeline writes to the same ledger.
+    for row, state, _ in found:
+        if state is RunState.UNKNOWN or (state is RunState.FAILED and not _last(row, attempts_max)):
+            runner.start(row.pipeline, row.key, dict(row.arguments))
     events: list[Event] = []
-    for row, done in rows:
-        events += _look_at(row, watched, done=done, tx=tx, runner=runner, attempts_max=attempts_max)
+    for row, state, why in found:
+        if state is RunState.SUCCEEDED:
+            watched.observe("succeeded")
+            _note(tx, watched, replace(row, state="succeeded"))
+        elif state is RunState.FAILED:
+            events += _failed(row, why, watched, tx=tx, last=_last(row, attempts_max))
     return events
 
 
@@ -79,47 +92,25 @@ def environment_of(settings: ServiceSettings) -> dict[str, str]:
     return {f"{prefix}{name}".upper(): _text(value) for name, value in given.items()}
 
 
-def _look_at(
-    row: RunRow,
-    watched: Watched,
-    *,
-    done: bool,
-    tx: Transaction,
-    runner: PipelineRunner,
-    attempts_max: int,
-) -> list[Event]:
-    state, why = (RunState.SUCCEEDED, "") if done else runner.state(row.pipeline, row.key)
-    if state is RunState.SUCCEEDED:
-        watched.observe("succeeded")
-        tx.records.update(watched.table, row.key, lambda old: replace(old, state="succeeded"))
-    elif state is RunState.UNKNOWN:
-        runner.start(row.pipeline, row.key, dict(row.arguments))
-    elif state is RunState.FAILED and row.attempts + 1 < attempts_max:
-        watched.observe("retried")
-        _note_failure(tx, watched, row, state="requested", error=why)
-        runner.start(row.pipeline, row.key, dict(row.arguments))
-    elif state is RunState.FAILED:
-        watched.observe("failed")
-        _note_failure(tx, watched, row, state="failed", error=why)
-        reason = f"{watched.pipeline} failed {attempts_max} times: {why}"
-        return [_halted(row, watched, reason[:REASON_CHARACTERS_MAX])]
-    return []
+def _last(row: RunRow, attempts_max: int) -> bool:
+    return row.attempts + 1 >= attempts_max
 
 
-def _note_failure(
-    tx: Transaction, watched: Watched, row: RunRow, *, state: str, error: str
-) -> None:
-    tx.records.update(
-        watched.table,
-        row.key,
-        lambda old: replace(old, state=state, attempts=old.attempts + 1, error=error),
-    )
+def _failed(
+    row: RunRow, why: str, watched: Watched, *, tx: Transaction, last: bool
+) -> list[RoundHalted]:
+    watched.observe("failed" if last else "retried")
+    state, attempts = "failed" if last else row.state, row.attempts + 1
+    _note(tx, watched, replace(row, state=state, attempts=attempts, error=why))
+    if not last:
+        return []
+    reason = f"{watched.pipeline} failed {attempts} times: {why}"[:REASON_CHARACTERS_MAX]
+    round_id = RoundId(row.round_id)
+    return [RoundHalted(round_id, stage=watched.stage, reason=reason, kept=watched.kept)]
 
 
-def _halted(row: RunRow, watched: Watched, reason: str) -> RoundHalted:
-    return RoundHalted(
-        round_id=RoundId(row.round_id), stage=watched.stage, reason=reason, kept=watched.kept
-    )
+def _note(tx: Transaction, watched: Watched, row: RunRow) -> None:
+    tx.records.update(watched.table, row.key, lambda _: row)
 
 
 def _text(value: object) -> str:
