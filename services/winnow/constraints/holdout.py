@@ -12,9 +12,9 @@ def choose_holdout(
 ) -> frozenset[str]:
     """Give the groups that form the holdout.
 
-    Groups are asked in the order of a hash of their name; one is taken if that brings the
-    number of frames nearer to the share asked for. The same groups give the same holdout in any
-    order and on any machine.
+    Groups are asked in the order of a hash of their name; one is taken if it still fits into the
+    share asked for, and at the end the one that brings the number of frames nearest to it. The
+    same groups give the same holdout in any order and on any machine.
 
     Parameters
     ----------
@@ -44,12 +44,15 @@ def choose_holdout(
     open_groups = sorted((g for g in sizes if g not in fixed), key=lambda g: _draw(salt, g))
     if share == 0.0:
         return frozenset(taken)
-    wanted = share * len(groups_N)
-    total = sum(sizes[group] for group in taken)
+    room = share * len(groups_N) - sum(sizes[group] for group in taken)
     for group in open_groups:
-        if abs(total + sizes[group] - wanted) < abs(total - wanted):
+        if sizes[group] <= room:
             taken.add(group)
-            total += sizes[group]
+            room -= sizes[group]
+    rest = [group for group in open_groups if group not in taken]
+    nearest = min(rest, key=lambda group: abs(sizes[group] - room), default=None)
+    if nearest is not None and abs(sizes[nearest] - room) < abs(room):
+        taken.add(nearest)
     return _neither_empty_nor_all(taken, open_groups, sizes)
 
 

@@ -24,25 +24,26 @@ def luma(frame: Frame | npt.NDArray[np.float32]) -> Grey:
     >>> luma(np.full((1, 1, 3), 200, dtype=np.uint8)).round().tolist()
     [[200.0]]
     """
-    grey: Grey = np.dot(frame.astype(np.float32), LUMA_WEIGHTS)
+    red, green, blue = LUMA_WEIGHTS
+    grey: Grey = frame[..., 0] * red
+    grey += frame[..., 1] * green
+    grey += frame[..., 2] * blue
     return grey
 
 
 def area_resize(grey: Grey, *, height: int, width: int) -> Grey:
     """Give the means over the cells of a `height` x `width` grid laid over the image.
 
-    Enlarging repeats pixels; cells that cut a pixel take their share of it. Cost: one product
-    with a sparse-like matrix per axis, O(height · H · W).
+    Enlarging repeats pixels; cells that cut a pixel take their share of it. Cost: one pass over
+    the image, by sums and not by matrix products: those of a BLAS wake its threads for each frame,
+    which takes longer than the work as soon as other processes want the cores too.
 
     Examples
     --------
     >>> area_resize(np.array([[0, 2], [4, 6]], dtype=np.float32), height=1, width=1).tolist()
     [[3.0]]
     """
-    rows = _cells(grey.shape[0], height)
-    columns = _cells(grey.shape[1], width)
-    small: Grey = np.asarray(rows @ grey @ columns.T, dtype=np.float32)
-    return small
+    return _cell_means(_cell_means(grey, height, axis=0), width, axis=1)
 
 
 def shrink(frame: Frame, *, side: int) -> npt.NDArray[np.float32]:
@@ -50,15 +51,41 @@ def shrink(frame: Frame, *, side: int) -> npt.NDArray[np.float32]:
 
     What only needs a coarse look starts from here: the luma of this is the reduced luma.
     """
-    height, width = frame.shape[:2]
-    pixels = frame.reshape(height, width * 3).astype(np.float32)
-    strips = (_cells(height, side) @ pixels).reshape(side, width, 3)
-    small = np.matmul(_cells(width, side), strips)
-    return np.asarray(small, dtype=np.float32)
+    return _cell_means(_cell_means(frame, side, axis=0), side, axis=1)
 
 
-@lru_cache(maxsize=256)
-def _cells(n_in: int, n_out: int) -> Grey:
+def _cell_means(
+    pixels: npt.NDArray[np.uint8 | np.float32], n_out: int, *, axis: int
+) -> npt.NDArray[np.float32]:
+    n_in = pixels.shape[axis]
+    if n_in < n_out:
+        return _enlarged(pixels, n_out, axis)
+    edges = np.arange(n_out + 1) * (n_in / n_out)
+    first = np.minimum(edges.astype(np.int64), n_in - 1)
+    cut = (edges - first).astype(np.float32)  # how much of its first pixel lies before a cell
+    shape = [1] * pixels.ndim
+    shape[axis] = n_out + 1
+    before = pixels.take(first, axis=axis) * cut.reshape(shape)
+    sums = np.add.reduceat(pixels, first[:-1], axis=axis, dtype=np.float32)
+    # The last cell of reduceat runs to the end; its far edge cuts nothing.
+    lost, gained = np.split(before, [n_out], axis)[0], np.split(before, [1], axis)[1]
+    gained = gained.copy()
+    gained[(slice(None),) * axis + (-1,)] = 0
+    means: npt.NDArray[np.float32] = (sums - lost + gained) * np.float32(n_out / n_in)
+    return means
+
+
+def _enlarged(
+    pixels: npt.NDArray[np.uint8 | np.float32], n_out: int, axis: int
+) -> npt.NDArray[np.float32]:
+    weights = _shares(pixels.shape[axis], n_out)
+    rows = np.moveaxis(pixels, axis, 0).astype(np.float32)
+    large = np.einsum("oi,i...->o...", weights, rows)
+    return np.ascontiguousarray(np.moveaxis(large, 0, axis), dtype=np.float32)
+
+
+@lru_cache(maxsize=64)
+def _shares(n_in: int, n_out: int) -> Grey:
     edges = np.linspace(0.0, n_in, n_out + 1)
     pixels = np.arange(n_in)
     low = np.maximum(edges[:-1, None], pixels)
