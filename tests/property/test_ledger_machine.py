@@ -11,13 +11,12 @@ from pathlib import Path
 from uuid import UUID, uuid4
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
     initialize,
     invariant,
-    precondition,
     rule,
     run_state_machine_as_test,
 )
@@ -45,6 +44,11 @@ from winnow.testing.ledgers import NOW, fresh_postgres
 K = OutcomeKind
 PERIODS = ("q1", "q2")
 AMOUNTS = st.sampled_from([0, 1, 2, 7, 20, 40, 2**61])
+OPERATIONS = (
+    *["reserve", "commit"] * 4,
+    *["release", "overrun", "correct", "transfer", "send_again"] * 2,
+    *["allocate", "close", "crash"],
+)
 EXAMPLES = count()
 
 
@@ -185,22 +189,31 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def some_reservation(self, data: st.DataObject) -> UUID:
         """Give any reservation, an open one most of the time."""
-        still_open = [key for key, held in self.model.held.items() if held[2] == "open"]
-        if still_open and data.draw(st.integers(0, 3)):
-            return data.draw(st.sampled_from(still_open))
-        return data.draw(st.sampled_from(self.reservations))
+        still_open: list[UUID] = [key for key, held in self.model.held.items() if held[2] == "open"]
+        often = data.draw(st.integers(0, 3)) < 3
+        choices = still_open if still_open and often else self.reservations
+        return data.draw(st.sampled_from(choices))
 
     def name(self) -> str:
         return str(next(self.names))
+
+    @rule(data=st.data(), operation=st.sampled_from(OPERATIONS))
+    def act(self, data: st.DataObject, operation: str) -> None:
+        """Do any one thing. One rule for all: of many, Hypothesis leaves most out of a run."""
+        act: Callable[[st.DataObject], None] = getattr(self, operation)
+        act(data)
 
     @initialize(amount=st.sampled_from([1, 40, 2**61]))
     def fund(self, amount: int) -> None:
         """Begin with something to move; the second period of the last budget stays unopened."""
         for budget, period in ((0, "q1"), (0, "q2"), (1, "q1"), (1, "q2"), (2, "q1")):
-            self.allocate(budget, period, amount)
+            self.allocate_to(budget, period, amount)
 
-    @rule(budget=st.integers(0, 2), period=st.sampled_from(PERIODS), amount=AMOUNTS)
-    def allocate(self, budget: int, period: str, amount: int) -> None:
+    def allocate(self, data: st.DataObject) -> None:
+        budget, period = data.draw(st.integers(0, 2)), data.draw(st.sampled_from(PERIODS))
+        self.allocate_to(budget, period, data.draw(AMOUNTS))
+
+    def allocate_to(self, budget: int, period: str, amount: int) -> None:
         key = self.budgets[budget]
         funded = -self.model.purses.get((key, period), {}).get("funding", 0)
         if funded + amount >= 2**62:
@@ -209,12 +222,14 @@ class LedgerMachine(RuleBasedStateMachine):
         wanted = self.model.allocate((key, period), amount)
         assert self.send(lambda money: money.allocate(one), one) is wanted
 
-    @rule(
-        group=st.lists(
-            st.tuples(st.integers(0, 2), st.sampled_from(PERIODS), AMOUNTS), min_size=1, max_size=3
+    def reserve(self, data: st.DataObject) -> None:
+        group = data.draw(
+            st.lists(
+                st.tuples(st.integers(0, 2), st.sampled_from(PERIODS), AMOUNTS),
+                min_size=1,
+                max_size=3,
+            )
         )
-    )
-    def reserve(self, group: list[tuple[int, str, int]]) -> None:
         asked = [
             make.a_reservation(amount, name=self.name(), budget=self.budgets[b], period=period)
             for b, period, amount in group
@@ -224,47 +239,52 @@ class LedgerMachine(RuleBasedStateMachine):
             outcomes = tx.money.reserve(asked)
         assert [one.kind for one in outcomes] == wanted
         self.sent += zip(asked, outcomes, strict=True)
-        self.reservations += [one.transfer_id for one in asked]
+        self.reservations[:0] = [
+            one.transfer_id for one in asked if one.transfer_id in self.model.held
+        ]
 
-    @rule(data=st.data(), amount=AMOUNTS)
-    def commit(self, data: st.DataObject, amount: int) -> None:
+    def commit(self, data: st.DataObject) -> None:
         key = self.some_reservation(data)
+        amount = near(data, self.model.held.get(key, ["", 1])[1])
         one = make.a_commit(key, amount, name=self.name())
         wanted = self.model.resolve(key, one.transfer_id, amount, "committed")
         assert self.send(lambda money: money.commit(one), one) is wanted
-        self.spends.append(one.transfer_id)
+        if wanted is K.APPLIED:
+            self.spends.insert(0, one.transfer_id)
 
-    @rule(data=st.data(), expired=st.booleans())
-    def release(self, data: st.DataObject, expired: bool) -> None:
+    def release(self, data: st.DataObject) -> None:
+        expired = data.draw(st.booleans())
         key = self.some_reservation(data)
         one = make.a_release(key, name=self.name(), expired=expired)
         state = "expired" if expired else "released"
         wanted = self.model.resolve(key, one.transfer_id, 0, state)
         assert self.send(lambda money: money.release(one), one) is wanted
 
-    @rule(data=st.data(), amount=AMOUNTS)
-    def overrun(self, data: st.DataObject, amount: int) -> None:
+    def overrun(self, data: st.DataObject) -> None:
+        amount = data.draw(AMOUNTS)
         key = self.some_reservation(data)
         one = make.an_overrun(key, amount, name=self.name())
         purse = self.model.held.get(key, [("", "")])[0]
         allowed = isinstance(purse, tuple) and purse[0] == self.loose
         wanted = self.model.overrun(key, one.transfer_id, amount, allowed=allowed)
         assert self.send(lambda money: money.overrun(one), one) is wanted
-        self.spends.append(one.transfer_id)
+        self.spends.insert(0, one.transfer_id)
 
-    @rule(data=st.data(), amount=AMOUNTS.map(lambda n: -n) | AMOUNTS)
-    def correct(self, data: st.DataObject, amount: int) -> None:
+    def correct(self, data: st.DataObject) -> None:
         corrects = data.draw(st.sampled_from(self.spends))
-        budget, period = (
-            data.draw(st.sampled_from(self.budgets)),
-            data.draw(st.sampled_from(PERIODS)),
-        )
+        where, left = self.model.spent_by.get(corrects, [None, 1])
+        elsewhere = not isinstance(where, tuple) or data.draw(st.integers(0, 5)) == 5
+        purse = (self.strict, PERIODS[0]) if elsewhere else where
+        assert isinstance(purse, tuple)
+        budget, period = str(purse[0]), str(purse[1])
+        amount = near(data, left) * data.draw(st.sampled_from([1, 1, -1]))
         one = make.a_correction(corrects, amount, name=self.name(), budget=budget, period=period)
         wanted = self.model.correct((budget, period), corrects, amount)
         assert self.send(lambda money: money.correct(one), one) is wanted
 
-    @rule(period=st.sampled_from(PERIODS), amount=AMOUNTS, rated=st.booleans())
-    def transfer(self, period: str, amount: int, rated: bool) -> None:
+    def transfer(self, data: st.DataObject) -> None:
+        period, amount = data.draw(st.sampled_from(PERIODS)), data.draw(AMOUNTS)
+        rated = data.draw(st.booleans())
         source, target = (self.gpu, self.strict) if rated else (self.strict, self.loose)
         one = make.a_transfer(
             amount,
@@ -283,19 +303,17 @@ class LedgerMachine(RuleBasedStateMachine):
                 self.model.move(ends[1], available=received, funding=-received)
         assert self.send(lambda money: money.transfer(one), one) is wanted
 
-    @rule(budget=st.integers(0, 2), period=st.sampled_from(PERIODS), nth=st.integers(0, 9))
-    def close(self, budget: int, period: str, nth: int) -> None:
-        if nth:  # Rarely, or little else happens.
-            return
+    def close(self, data: st.DataObject) -> None:
+        budget, period = data.draw(st.integers(0, 2)), data.draw(st.sampled_from(PERIODS))
         key = self.budgets[budget]
         one = make.a_closing(name=self.name(), budget=key, period=period)
         wanted = self.model.close((key, period))
         assert self.send(lambda money: money.close(one), one) is wanted
 
-    @precondition(lambda self: self.sent)
-    @rule(data=st.data())
     def send_again(self, data: st.DataObject) -> None:
         """I6: a duplicate, however late, gives the stored outcome and moves nothing."""
+        if not self.sent:
+            return
         request, outcome = data.draw(st.sampled_from(self.sent))
         with self.ledger.transaction() as tx:
             assert send_to(tx.money, request) == outcome
@@ -303,8 +321,8 @@ class LedgerMachine(RuleBasedStateMachine):
             with pytest.raises(Conflict):
                 send_to(tx.money, changed)
 
-    @rule(amount=AMOUNTS)
-    def crash(self, amount: int) -> None:
+    def crash(self, data: st.DataObject) -> None:
+        amount = data.draw(AMOUNTS)
         """What was not committed never was."""
         one = make.a_reservation(amount, name=self.name(), budget=self.loose, period=PERIODS[0])
         with suppress(LookupError), self.ledger.transaction() as tx:
@@ -349,6 +367,12 @@ class LedgerMachine(RuleBasedStateMachine):
             assert (found.committed == 0) or state == "committed"
 
 
+def near(data: st.DataObject, limit: object) -> int:
+    """Give an amount at or beside a limit: where mistakes are made."""
+    assert isinstance(limit, int)
+    return data.draw(st.sampled_from([limit, max(limit - 1, 0), limit + 1, 0, 1]))
+
+
 def _other(request: MoneyRequest) -> dict[str, object]:
     """Give a change that makes it another request."""
     if hasattr(request, "amount"):
@@ -383,9 +407,11 @@ def test_no_order_of_requests_breaks_an_invariant(ledger: Ledger) -> None:
     run_state_machine_as_test(
         Machine,
         settings=settings(
-            max_examples=20,
-            stateful_step_count=30,
+            max_examples=25,
+            stateful_step_count=40,
             deadline=None,
+            # A failure is shown as it was found: making it smaller takes minutes on a database.
+            phases=[Phase.generate],
             derandomize=True,
             suppress_health_check=list(HealthCheck),
         ),
