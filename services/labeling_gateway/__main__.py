@@ -1,4 +1,4 @@
-"""`python -m labeling_gateway`."""
+"""Runs the labeling gateway: `python -m labeling_gateway`."""
 
 from labeling_gateway.app import app
 from winnow.runtime.run import main

@@ -111,6 +111,8 @@ class QaBatchRow:
     decided_by: str = ""
     """Who ordered the promotion."""
     reason: str = ""
+    forced: bool = False
+    """A person took the rest of the lot although the estimate spoke against it."""
     dataset: BlobRef | None = None
     record: BlobRef | None = None
     """The promotion record."""

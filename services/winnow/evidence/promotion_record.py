@@ -1,36 +1,48 @@
-"""Promotion record: which labels may be used, for what, until when, and who said so."""
+"""Promotion record: permission to use labels, by whom, for what and until when."""
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict
 
 from winnow.domain.blob_ref import BlobRef
 from winnow.evidence.artifact import Artifact
 
 
-class PromotionRecord(Artifact):
-    """Written with each promotion."""
+class Approver(BaseModel):
+    """Who approved, and as what."""
 
-    model_config = ConfigDict(json_schema_extra={"$id": "urn:winnow:evidence:promotion_record:1"})
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    name: str
+    role: str
+
+
+class PromotionRecord(Artifact):
+    """Permission to use a batch's labels."""
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"$id": "urn:winnow:evidence:promotion_record:1"},
+    )
     schema_version: Literal[1] = 1
-    promotion_seq: int
+    batch_id: str
     label_task: str
-    label_snapshot: BlobRef
-    n_labels: int
-    n_newly_approved: int
-    revisions_sha256: str
-    """Digest over the sorted (frame, revision) of what this promotion approved."""
     allowed_use: str
-    expires_at: datetime
-    approvers: tuple[str, ...]
-    approver_role: Literal["data_steward"] = "data_steward"
-    basis: Literal["standing_order", "decision"]
-    """By the policy's standing order, or decided on this batch."""
+    expires_at: str
+    """UTC; from then on the labels are no longer approved."""
+    approvers: tuple[Approver, ...]
+    order: Literal["standing", "command"]
+    """By the policy's standing order, or by a person's command for this batch."""
     reason: str
-    qa_report_ids: tuple[UUID, ...]
-    downstream_dataset_ids: tuple[str, ...]
-    """Digests of the dataset snapshots that hold these labels."""
+    n_labels: int
+    revisions_sha256: str
+    """Of the lines `frame_id/label_task/revision`, sorted."""
+    qa_report_id: UUID
+    qa_report: BlobRef
+    dataset: BlobRef
+    dataset_ids: tuple[str, ...]
+    """Data sets that use the labels from the beginning."""
+    restrictions: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""QA report: what was inspected, by which plan, what was found."""
+"""QA report: how a batch's labels were checked and what was found."""
 
 from __future__ import annotations
 
@@ -10,47 +10,85 @@ from winnow.domain.blob_ref import BlobRef
 from winnow.evidence.artifact import Artifact
 
 
-class SliceCoverage(BaseModel):
-    """How much of one slice was inspected."""
-
+class _Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Rate(_Part):
+    """An estimated share with its 95 % interval; null where nothing was inspected."""
+
+    mean: float | None
+    lower: float | None
+    upper: float | None
+    n: int
+    """Inspected items that it rests on."""
+
+
+class SamplingPlan(_Part):
+    """How it was decided which labels to inspect, and what followed for the others."""
+
+    kind: Literal["risk_weighted_poisson"] = "risk_weighted_poisson"
+    seed: int
+    step: int
+    """Random draws are Philox numbers keyed by (seed, step, frame id)."""
+    sample_share: float
+    """Share that was planned for; less than the policy's where money was short."""
+    inclusion_floor: float
+    risk_weight_disagreement: float
+    risk_weight_rare_class: float
+    n_lot: int
+    n_drawn: int
+    expected_size: float
+    defect_rate_max: float
+    """The rest passes by lot if the estimated defect rate is at most this."""
+    decision: Literal["lot_accepted", "all_inspected", "accepted_by_steward"]
+
+
+class Slice(_Part):
+    """The same for a part of the lot."""
+
     name: str
+    value: str
     n_labels: int
     n_inspected: int
     n_defects: int
+    defect_rate: Rate
 
 
 class QaReport(Artifact):
-    """Written once for each batch, when its last label is settled. NaN is written as null."""
+    """Written once, when a batch is settled.
 
-    model_config = ConfigDict(json_schema_extra={"$id": "urn:winnow:evidence:qa_report:1"})
+    Rates are over first answers, before any rework; `defect_rate` speaks for the whole lot by the
+    stored inclusion probabilities (Horvitz-Thompson, Poisson sampling).
+    """
+
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        json_schema_extra={"$id": "urn:winnow:evidence:qa_report:1"},
+    )
     schema_version: Literal[1] = 1
     batch_id: str
-    plan_kind: Literal["risk_weighted_poisson"] = "risk_weighted_poisson"
-    plan: BlobRef | None
-    """Parquet: each label's inclusion probability and whether it was drawn; null if no label."""
-    seed: int
-    n_labels: int
-    n_inspected: int
-    n_passed: int
-    n_rejected: int
-    n_unlabeled: int
-    defect_rate: float | None
-    """Hájek estimate over the lot, at first inspection."""
-    defect_rate_horvitz_thompson: float | None
-    defect_rate_low: float | None
-    defect_rate_high: float | None
-    defect_rate_max: float
-    interval_method: Literal["wilson_95_effective_n"] = "wilson_95_effective_n"
-    lot_decision: Literal["accepted", "inspected_fully", "empty"]
+    label_task: str
+    plan: SamplingPlan
+    items: BlobRef
+    """Parquet: one row for each answer with its inclusion probability and verdict."""
+    method: str = "horvitz_thompson, poisson sampling, normal interval"
+    defect_rate: Rate
     defects: tuple[tuple[str, int], ...]
-    """(defect code, count), sorted."""
+    """(defect code, how often), sorted by code."""
+    decisions: tuple[tuple[str, int], ...]
+    """(verdict of reviewers, how often), sorted by verdict."""
+    n_labels: tuple[tuple[str, int], ...]
+    """(how it ended, frames), sorted: passed, rejected, unlabeled."""
+    n_adjudicated: int
     rework_rate: float | None
-    """Labels with at least one rework over labels inspected."""
+    """Inspected frames that went back at least once."""
     first_pass_yield: float | None
-    """Labels inspected that passed at first, over labels inspected."""
+    """Inspected frames that passed at the first answer."""
     agreement_alpha: float | None
-    """Nominal Krippendorff alpha between slots; null with one annotation a frame."""
-    slices: tuple[SliceCoverage, ...]
+    """Krippendorff's alpha between independent annotators; null with one slot."""
+    pre_label_agreement: float | None
+    """First answers equal to the prediction that was shown."""
+    slices: tuple[Slice, ...]
     reviewers: tuple[str, ...]
-    """Pseudonyms."""
