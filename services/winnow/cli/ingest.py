@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.filesize import decimal
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -80,14 +81,16 @@ def summary(report: IngestReport) -> list[str]:
     lines = [
         f"{report.source}: {report.n_frames} frames read, {report.n_pool} new in the pool "
         f"({report.n_shards} shard(s)), {report.n_holdout} new in the holdout, "
-        f"{report.n_known} already known; {report.bytes_paid} bytes paid for",
+        f"{report.n_known} already known; {decimal(report.bytes_paid)} paid for",
         *(f"  {note}" for note in report.notes),
     ]
     if report.class_names:
         lines.append(f"  classes: {', '.join(report.class_names)}")
     plan = report.holdout
     if plan.by:
-        lines.append(f"  holdout: {len(plan.positions)} frames, by {plan.by} of {plan.n_groups}")
+        lines.append(
+            f"  holdout: {len(plan.positions)} frames; whole {plan.by}s, of {plan.n_groups}"
+        )
     if plan.n_leaks:
         lines.append(
             f"  {plan.n_leaks} frame(s) of the pool look almost like one of the holdout: "
@@ -97,13 +100,15 @@ def summary(report: IngestReport) -> list[str]:
 
 
 def _progress() -> Progress:
+    screen = Console(stderr=True)
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=screen,
         transient=True,
+        disable=not screen.is_terminal,
     )
 
 

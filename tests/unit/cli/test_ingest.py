@@ -1,0 +1,67 @@
+"""`winnow ingest` as a user types it: what it says, and what it says when it cannot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from tests.unit.ingest.images import class_folder, write_folder
+from winnow.adapters.sqlite_ledger import SqliteLedger
+from winnow.cli import app
+from winnow.domain.ids import BudgetId, Micros, Period, derived_uuid
+from winnow.domain.money import Allocate, Budget, BudgetKind, Unit
+
+
+def run(*arguments: object) -> int:
+    try:
+        code = app([str(argument) for argument in arguments], standalone_mode=False)
+    except SystemExit as end:
+        code = end.code
+    return int(code or 0)
+
+
+def funded(state: Path) -> Path:
+    state.mkdir()
+    ledger = SqliteLedger(state / "ledger.db")
+    upload, now = BudgetId("upload"), datetime(2026, 1, 1, tzinfo=UTC)
+    with ledger.transaction() as tx:
+        tx.money.put_budget(Budget(upload, BudgetKind.UPLOAD, "owner", Unit("bytes")))
+        transfer_id = derived_uuid("fund")
+        tx.money.allocate(
+            Allocate(transfer_id, upload, Period("2026"), Micros(10**6), "owner", "ok", now)
+        )
+    ledger.close()
+    return state
+
+
+def test_it_says_what_was_registered_and_how_it_was_read(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, pets = funded(tmp_path / "state"), class_folder(tmp_path / "pets")
+    assert run("ingest", pets, "--holdout", 0.25, "--state", state) == 0
+    said = capsys.readouterr().out
+    assert "pets: 8 frames read, 6 new in the pool (1 shard(s)), 2 new in the holdout" in said
+    assert "2 class sub-folders are known labels" in said
+    assert "classes: cat, dog" in said
+    assert "holdout: 2 frames; whole clusters, of 8" in said
+    assert run("ingest", pets, "--holdout", 0.25, "--state", state) == 0
+    assert "8 already known; 0 bytes paid for" in capsys.readouterr().out
+
+
+def test_a_folder_without_images_ends_with_bad_usage_and_leaves_no_state(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_folder(tmp_path / "texts", {"a.txt": b""})
+    assert run("ingest", folder, "--state", tmp_path / "state") == 2
+    assert "expected images" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
+
+
+def test_without_a_budget_it_names_the_command_that_helps(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pets = class_folder(tmp_path / "pets")
+    assert run("ingest", pets, "--state", tmp_path / "state") == 1
+    assert "winnow budget allocate upload 10GB" in capsys.readouterr().err
