@@ -234,6 +234,7 @@ def _config(work: Order, pixels: npt.NDArray[np.uint8]) -> TrainConfig:
         ),
         seed=work.seed,
         epochs=training.epochs,
+        steps_min=training.steps_min,
         batch_size=training.batch_size,
         learning_rate=training.learning_rate,
         weight_decay=training.weight_decay,

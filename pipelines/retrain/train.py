@@ -41,6 +41,8 @@ class TrainConfig:
     batch_size: int
     learning_rate: float
     weight_decay: float
+    steps_min: int = 0
+    """With few frames the epochs are repeated up to this; whole epochs, so maybe some more."""
 
 
 def train(
@@ -74,7 +76,8 @@ def train(
     parameters = list(network.parameters())
     moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
     n_batches = math.ceil(len(pixels) / config.batch_size)
-    n_steps = config.epochs * n_batches
+    n_epochs = max(config.epochs, math.ceil(config.steps_min / n_batches))
+    n_steps = n_epochs * n_batches
     inputs, targets = task.inputs(pixels, config.network), torch.from_numpy(targets_N)
 
     step, metric, compute_ms = _resume(file, data_sha256, network, moments)

@@ -42,7 +42,7 @@ POLICY = {
     "name": "tiny",
     "seed": 3,
     "selection": {"batch_size": 6},
-    "training": {"members": 2, "epochs": 1, "input_pixels": 8, "width": 4},
+    "training": {"members": 2, "epochs": 1, "steps_min": 0, "input_pixels": 8, "width": 4},
     "stopping": {"rounds_max": 2},
     "qa": {"defect_rate_max": 1.0},
 }

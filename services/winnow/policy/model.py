@@ -153,7 +153,10 @@ class TrainingSection(Section):
 
     members: int = Field(default=4, ge=1, le=64)
     epochs: int = Field(default=40, ge=1)
-    batch_size: int = Field(default=64, ge=1)
+    steps_min: int = Field(
+        default=300, ge=0, description="Few labels are gone through more often, for so many steps."
+    )
+    batch_size: int = Field(default=32, ge=1)
     learning_rate: float = Field(default=3e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     input_pixels: int = Field(default=32, ge=8, le=512, description="Side of the square input.")

@@ -91,9 +91,7 @@ def _sized(size: str, seeds: int, *, own_data: bool) -> plan.Size:
     """Give the size; own data take fewer seeds, because their frames are larger."""
     base = plan.size_of(size)
     n_seeds = seeds or (min(base.n_seeds, 3) if own_data else base.n_seeds)
-    return plan.Size(
-        n_seeds=n_seeds, batch_size=base.batch_size, epochs=base.epochs, rounds=base.rounds
-    )
+    return plan.Size(n_seeds=n_seeds, batch_size=base.batch_size, rounds=base.rounds)
 
 
 def _say_plan(console: Console, worlds: Sequence[World], data: Path | None) -> None:

@@ -19,14 +19,13 @@ class Size:
 
     n_seeds: int
     batch_size: int
-    epochs: int
     rounds: int = 3
 
 
 SIZES = {
-    "small": Size(n_seeds=2, batch_size=30, epochs=20),
-    "standard": Size(n_seeds=5, batch_size=50, epochs=40),
-    "large": Size(n_seeds=10, batch_size=50, epochs=40, rounds=5),
+    "small": Size(n_seeds=2, batch_size=30),
+    "standard": Size(n_seeds=5, batch_size=50),
+    "large": Size(n_seeds=10, batch_size=50, rounds=6),
 }
 
 
@@ -79,7 +78,6 @@ def write_policy(path: Path, *, arm: str, seed: int, size: Size, input_pixels: i
         "selection": {"batch_size": size.batch_size, **choice},
         "training": {
             "members": MEMBERS,
-            "epochs": size.epochs,
             "input_pixels": input_pixels,
         },
         "stopping": {"rounds_max": size.rounds},

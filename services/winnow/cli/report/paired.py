@@ -32,7 +32,8 @@ class Curves:
         accuracy_SR = np.array([accuracy[:n_rounds] for _, accuracy in self.runs])
         mean = accuracy_SR.mean(axis=0)
         half = np.array([_half_width(accuracy_SR[:, pos]) for pos in range(n_rounds)])
-        return labels_SR.mean(axis=0), mean, mean - half, mean + half
+        low, high = np.maximum(mean - half, 0.0), np.minimum(mean + half, 1.0)
+        return labels_SR.mean(axis=0), mean, low, high
 
 
 @dataclass(frozen=True, slots=True)
