@@ -6,9 +6,9 @@ stopped; run twice it registers and pays once; run after the source grew it adds
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -16,42 +16,31 @@ import pyarrow as pa
 from winnow.contracts.artifacts import FRAMES, HOLDOUT, ORACLE, read_table, write_table
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
-from winnow.domain.ids import ShardId
 from winnow.domain.tables import SHARDS, SOURCES, SourceRow
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.encoder import Encoder
-from winnow.ports.frame_source import FrameSource, SourceFrame
+from winnow.ports.frame_source import FrameSource
 from winnow.ports.ledger import Ledger
+from winnow.runtime.ingest_gathering import (
+    PUTS_AT_ONCE,
+    Gathering,
+    IngestOptions,
+    Known,
+    ids_of,
+)
 from winnow.runtime.ingest_holdout import NO_HOLDOUT, WAYS, HoldoutPlan, look, plan_holdout
-from winnow.runtime.ingest_register import NewHoldout, NewShard, register
+from winnow.runtime.ingest_register import register
 from winnow.runtime.ingest_rows import (
     Row,
-    bytes_of,
-    frames_table,
     holdout_table,
-    identity_of,
-    row_of,
 )
 
+__all__ = ["IngestOptions", "IngestReport", "ingest_frames"]
+
+DEFAULTS = IngestOptions()
 OnProgress = Callable[[str, int, int], None]
 """Called with (what is being done, frames done, frames in all)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class IngestOptions:
-    """How a source is registered."""
-
-    source_name: str = ""
-    """Empty: what the source calls itself."""
-    holdout_share: float = 0.0
-    holdout_by: str = ""
-    """`session`, `cluster`, or empty: sessions if there are several."""
-    limit: int | None = None
-    """Take so many frames, evenly spaced over the source."""
-    vehicle: str = ""
-    topic_prefix: str = "winnow."
-    frames_per_shard: int = 512
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +68,7 @@ def ingest_frames(
     ledger: Ledger,
     blobs: Blobs,
     clock: Clock,
-    options: IngestOptions = IngestOptions(),
+    options: IngestOptions = DEFAULTS,
     encoder: Encoder | None = None,
     on_progress: OnProgress = lambda what, done, total: None,
 ) -> IngestReport:
@@ -103,13 +92,13 @@ def ingest_frames(
     positions = _positions(source.n_frames, options.limit)
     known = _known(ledger, blobs, name)
     plan = _plan(source, positions, name, known, options, encoder, on_progress)
-    gathered = _Gathering(blobs, name, known, plan, options)
-    for done, (pos, frame) in enumerate(
-        zip(positions, source.frames(positions), strict=True), start=1
-    ):
-        gathered.add(pos, frame)
-        on_progress("storing frames", done, len(positions))
-    gathered.close_shard()
+    with ThreadPoolExecutor(PUTS_AT_ONCE) as threads:
+        gathered = Gathering(blobs, threads, name, known, plan, options)
+        frames = zip(positions, source.frames(positions), strict=True)
+        for done, (pos, frame) in enumerate(frames, start=1):
+            gathered.add(pos, frame)
+            on_progress("storing frames", done, len(positions))
+        gathered.finish()
     row = _source_row(blobs, name, source.class_names, known, gathered)
     paid = register(
         ledger,
@@ -132,85 +121,6 @@ def ingest_frames(
         holdout=plan,
         notes=source.notes,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What is registered under this source's name."""
-
-    row: SourceRow | None
-    pool: frozenset[str]
-    holdout: pa.Table | None
-
-    @property
-    def held(self) -> frozenset[str]:
-        return frozenset() if self.holdout is None else _ids(self.holdout)
-
-
-@dataclass
-class _Gathering:
-    """Writes frames as they come; keeps one shard's rows and what the transaction needs."""
-
-    blobs: Blobs
-    source: str
-    known: _Known
-    plan: HoldoutPlan
-    options: IngestOptions
-    n_known: int = 0
-    shards: list[NewShard] = field(default_factory=list)
-    holdout: list[Row] = field(default_factory=list)
-    labels: list[tuple[str, str]] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self._open: list[Row] = []
-        self._done = set(self.known.pool | self.known.held)
-
-    def add(self, pos: int, frame: SourceFrame) -> None:
-        """Store a frame's bytes and row, unless it is registered."""
-        sha256 = hashlib.sha256(frame.data).hexdigest()
-        frame_id = identity_of(frame, source=self.source, sha256=sha256)
-        if frame_id in self._done:
-            self.n_known += 1
-            return
-        self._done.add(frame_id)
-        held = pos in self.plan.positions
-        prefix = "holdout/frames" if held else "frames"
-        ref = self.blobs.put(frame.data, prefix=prefix, media_type=frame.media_type)
-        row = row_of(frame, frame_id=frame_id, ref=ref, pos=pos, vehicle=self.options.vehicle)
-        if held:
-            self.holdout.append(row)
-            return
-        self._open.append(row)
-        if frame.label is not None:
-            self.labels.append((frame_id, frame.label))
-        if len(self._open) == self.options.frames_per_shard:
-            self.close_shard()
-
-    def close_shard(self) -> None:
-        """Write the manifest of the frames gathered since the last one."""
-        rows, self._open = self._open, []
-        if not rows:
-            return
-        manifest = write_table(self.blobs, frames_table(rows), FRAMES, prefix="shards")
-        times = [row["captured_at"] for row in rows]
-        self.shards.append(
-            NewShard(
-                shard_id=ShardId(f"{self.source}-{manifest.sha256[:16]}"),
-                n_frames=len(rows),
-                size_bytes=bytes_of(rows),
-                manifest=manifest,
-                captured_from=min(times),  # type: ignore[type-var, arg-type]
-                captured_to=max(times),  # type: ignore[type-var, arg-type]
-            )
-        )
-
-    def new_holdout(self) -> NewHoldout | None:
-        """Give what the holdout grew by, if it did."""
-        if not self.holdout:
-            return None
-        ids = sorted(str(row["frame_id"]) for row in self.holdout)
-        digest = hashlib.sha256("".join(ids).encode()).hexdigest()
-        return NewHoldout(f"{self.source}-holdout-{digest[:16]}", bytes_of(self.holdout))
 
 
 def _check(options: IngestOptions, source: FrameSource) -> None:
@@ -240,24 +150,20 @@ def _positions(n_frames: int, limit: int | None) -> list[int]:
     return spaced
 
 
-def _known(ledger: Ledger, blobs: Blobs, name: str) -> _Known:
+def _known(ledger: Ledger, blobs: Blobs, name: str) -> Known:
     with ledger.snapshot() as view:
         row = view.records.get(SOURCES, name)
         shards = view.records.find(SHARDS, group=name)
     tables = [read_table(blobs, s.manifest, FRAMES, columns=["frame_id"]) for s in shards]
     holdout = read_table(blobs, row.holdout, HOLDOUT) if row and row.holdout else None
-    return _Known(row, frozenset().union(*map(_ids, tables)), holdout)
-
-
-def _ids(table: pa.Table) -> frozenset[str]:
-    return frozenset(table.column("frame_id").to_pylist())
+    return Known(row, frozenset().union(*map(ids_of, tables)), holdout)
 
 
 def _plan(
     source: FrameSource,
     positions: Sequence[int],
     name: str,
-    known: _Known,
+    known: Known,
     options: IngestOptions,
     encoder: Encoder | None,
     on_progress: OnProgress,
@@ -287,8 +193,8 @@ def _source_row(
     blobs: Blobs,
     name: str,
     class_names: tuple[str, ...],
-    known: _Known,
-    gathered: _Gathering,
+    known: Known,
+    gathered: Gathering,
 ) -> SourceRow:
     before = known.row.class_names if known.row else ()
     added = tuple(label for label in class_names if label not in before)
@@ -300,7 +206,7 @@ def _source_row(
     )
 
 
-def _holdout_ref(blobs: Blobs, known: _Known, rows: Sequence[Row]) -> BlobRef | None:
+def _holdout_ref(blobs: Blobs, known: Known, rows: Sequence[Row]) -> BlobRef | None:
     before = known.row.holdout if known.row else None
     if not rows:
         return before
@@ -308,7 +214,7 @@ def _holdout_ref(blobs: Blobs, known: _Known, rows: Sequence[Row]) -> BlobRef | 
     return write_table(blobs, holdout_table([*old, *rows]), HOLDOUT, prefix="holdout/tables")
 
 
-def _oracle_ref(blobs: Blobs, known: _Known, labels: Sequence[tuple[str, str]]) -> BlobRef | None:
+def _oracle_ref(blobs: Blobs, known: Known, labels: Sequence[tuple[str, str]]) -> BlobRef | None:
     before = known.row.oracle if known.row else None
     if not labels:
         return before
