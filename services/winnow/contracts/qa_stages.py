@@ -32,6 +32,7 @@ from winnow.contracts.qa_lots import (
 )
 from winnow.contracts.qa_reports import qa_report
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import Conflict
 from winnow.domain.events import (
     AllowedUse,
     DatasetPromoted,
@@ -193,9 +194,10 @@ def prepare_promotion(case: Case, *, view: Transaction, tx: Transaction) -> list
         case.row, case.batch, case.policy, fresh, report=report, report_ref=report_ref,
         dataset=dataset, expires_at=expires_at, producer=case.producer, at=case.now,
     )  # fmt: skip
-    ready = replace(case.row, stage="approval", report=report_ref, dataset=dataset)
-    ready = replace(ready, record=_stored(case, record), expires_at=expires_at)
-    tx.records.update(QA_BATCHES, case.row.key, lambda _: ready)
+    _move(
+        tx, case, stage="approval", report=report_ref, dataset=dataset,
+        record=_stored(case, record), expires_at=expires_at,
+    )  # fmt: skip
     return []
 
 
@@ -266,7 +268,15 @@ def _write_items(tx: Transaction, items: Sequence[QaItemRow]) -> None:
 
 
 def _move(tx: Transaction, case: Case, **changes: object) -> None:
-    tx.records.update(QA_BATCHES, case.row.key, lambda row: replace(row, **changes))  # type: ignore[arg-type]
+    """Change the batch's row; if another process was faster, all that this step did rolls back."""
+
+    def moved(row: QaBatchRow) -> QaBatchRow:
+        if row.stage != case.row.stage:
+            msg = f"batch {row.key}: expected stage {case.row.stage!r}, found {row.stage!r}"
+            raise Conflict(msg)
+        return replace(row, **changes)  # type: ignore[arg-type]
+
+    tx.records.update(QA_BATCHES, case.row.key, moved)
 
 
 def _stored(case: Case, evidence: Artifact) -> BlobRef:
