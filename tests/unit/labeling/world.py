@@ -25,7 +25,7 @@ from winnow.domain.tables import QA_BATCHES, QA_ITEMS, TASKS, QaItemRow, TaskRow
 from winnow.evidence.artifact import Producer
 from winnow.policy.model import Policy, parse_policy
 from winnow.ports.labeling_tool import LabelingTool
-from winnow.ports.ledger import Transaction
+from winnow.ports.ledger import Ledger, Transaction
 from winnow.testing.manual_clock import ManualClock
 from winnow.testing.scripted_annotators import ScriptedAnnotators
 from winnow.testing.scripted_crowd import CrowdOptions, CrowdRole
@@ -59,9 +59,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.clock = ManualClock()
-        self.ledger = SqliteLedger(self.folder / "ledger.db")
+        self.ledger: Ledger = SqliteLedger(self.folder / "ledger.db")
         self.blobs = FileBlobs(self.folder / "blobs")
         self.facts: list[Event] = []
+        self.told = 0
         self.tool: LabelingTool = self._crowd("annotators.db", self.annotators)
         self.review_tool: LabelingTool = self._crowd("reviewers.db", self.reviewers)
         self._fund()
@@ -175,13 +176,12 @@ class World:
     def settle(self) -> list[Event]:
         """Deliver facts and tick everything until nothing moves any more; give all facts."""
         position, before = len(self.facts), None
-        told = 0
         for _ in range(TURNS_MAX):
             self.do(gateway.on_submit_tick, ports=self.gateway)
             self.do(gateway.on_collect_tick, ports=self.gateway)
-            while told < len(self.facts):
-                self.tell(self.facts[told])
-                told += 1
+            while self.told < len(self.facts):
+                self.tell(self.facts[self.told])
+                self.told += 1
             for tick in (qa.on_advance_tick, qa.on_inspect_tick, qa.on_verdicts_tick):
                 self.do(tick, ports=self.qa)
             state = (len(self.facts), self._digest())
