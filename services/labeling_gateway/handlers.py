@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import groupby
 
@@ -44,7 +44,7 @@ from winnow.evidence.pre_annotation import PreAnnotationRecord
 from winnow.policy.model import Policy, parse_policy
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
-from winnow.ports.labeling_tool import LabelingTool
+from winnow.ports.labeling_tool import Answer, LabelingTool
 from winnow.ports.ledger import Ledger, Transaction
 
 CURSOR = "answers"
@@ -117,8 +117,7 @@ def on_collect_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
     now = ports.clock.now()
     events: list[Event] = []
     for answer, document in zip(answers, documents, strict=True):
-        ending = Ending(TaskOutcome.LABELED, now, answer=answer, document=document)
-        events += _take(tx, batches, ending)
+        events += _take(tx, batches, answer, document, now)
     if not tx.records.insert(CURSORS, CursorRow(CURSOR, after)):
         tx.records.update(CURSORS, CURSOR, lambda row: replace(row, cursor=after))
     return events
@@ -193,49 +192,53 @@ def on_exception_resolve(
     return [], {"key": row.key, "state": "resolved"}
 
 
-def _take(tx: Transaction, batches: Mapping[str, Batch], ending: Ending) -> list[Event]:
+def _take(
+    tx: Transaction,
+    batches: Mapping[str, Batch],
+    answer: Answer,
+    document: BlobRef,
+    now: datetime,
+) -> list[Event]:
     """Take one answer, or leave it to a person if it cannot be taken; never lose it."""
-    answer = ending.answer
-    assert answer is not None
     row = tx.records.get(TASKS, answer.task_id)
     if row is not None and row.answer_id == answer.answer_id:
         metrics.ANSWERS.labels("duplicate").inc()
         return []
     batch = batches.get(row.batch_id) if row else None
     problem = problem_of(tx, row, batch, answer)
-    if problem or row is None or batch is None:
-        _keep_exception(tx, row, ending, problem)
-        if problem != "unpaid" or row is None or batch is None:
-            return []
+    if problem:
+        _keep_exception(tx, answer, document, problem, round_id=row.round_id if row else "")
+    if row is None or batch is None or problem not in {"", "unpaid"}:
+        return []
+    ending = Ending(TaskOutcome.LABELED, now, answer=answer, document=document)
+    if problem:
         ending = replace(ending, outcome=TaskOutcome.CANCELLED, reason=problem)
     elif answer.skipped:
         ending = replace(ending, outcome=TaskOutcome.SKIPPED, reason="skipped")
-    metrics.TASKS.labels(ending.outcome.value).inc()
-    if ending.outcome is TaskOutcome.LABELED:
+    else:
         metrics.ANSWERS.labels("taken").inc()
         metrics.EFFORT_SECONDS.observe(answer.effort_ms / 1000)
+    metrics.TASKS.labels(ending.outcome.value).inc()
     return [close_task(tx, row, batch, ending)]
 
 
-def _keep_exception(tx: Transaction, row: TaskRow | None, ending: Ending, kind: str) -> None:
-    answer, document = ending.answer, ending.document
-    assert answer is not None
-    assert document is not None
-    added = tx.records.insert(
-        GATEWAY_EXCEPTIONS,
-        ExceptionRow(
-            key=str(derived_uuid("exception", kind, answer.task_id, answer.answer_id)),
-            service="labeling_gateway",
-            kind=kind,
-            subject=answer.task_id,
-            detail=f"answer {answer.label!r} by {answer.annotator}: {document.key}",
-            state="open",
-            round_id=row.round_id if row else "",
-        ),
+def _keep_exception(
+    tx: Transaction, answer: Answer, document: BlobRef, kind: str, *, round_id: str
+) -> None:
+    row = ExceptionRow(
+        key=str(derived_uuid("exception", kind, answer.task_id, answer.answer_id)),
+        service="labeling_gateway",
+        kind=kind,
+        subject=answer.task_id,
+        detail=f"answer {answer.label!r} by {answer.annotator}: {document.key}",
+        state="open",
+        round_id=round_id,
     )
-    metrics.ANSWERS.labels("exception" if added else "duplicate").inc()
-    if added:
+    if tx.records.insert(GATEWAY_EXCEPTIONS, row):
+        metrics.ANSWERS.labels("exception").inc()
         metrics.EXCEPTIONS.labels(kind).inc()
+    else:
+        metrics.ANSWERS.labels("duplicate").inc()
 
 
 def _submit(ports: Ports, rows: Sequence[TaskRow]) -> list[tuple[str, list[TaskRow]]]:

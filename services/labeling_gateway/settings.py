@@ -42,14 +42,28 @@ class LabelingGatewaySettings(ServiceSettings):
     scripted_path: Path | None = Field(
         default=None, description="File of the scripted tool; none: beside the SQLite ledger."
     )
-    scripted_seed: int = Field(default=0, ge=0, lt=2**63)
-    scripted_n_annotators: int = Field(default=5, ge=1, le=999)
-    scripted_accuracy: float = Field(default=0.95, ge=0.0, le=1.0)
-    scripted_accuracy_spread: float = Field(default=0.03, ge=0.0, le=1.0)
-    scripted_skip_share: float = Field(default=0.01, ge=0.0, le=1.0)
-    scripted_careless_share: float = Field(default=0.01, ge=0.0, le=1.0)
-    scripted_duplicate_share: float = Field(default=0.05, ge=0.0, le=1.0)
-    scripted_lag_seconds: float = Field(default=0.0, ge=0.0)
+    scripted_seed: int = Field(
+        default=0, ge=0, lt=2**63, description="Of all that scripted people do."
+    )
+    scripted_n_annotators: int = Field(default=5, ge=1, le=999, description="Scripted people.")
+    scripted_accuracy: float = Field(
+        default=0.95, ge=0.0, le=1.0, description="Share of right answers of the middle one."
+    )
+    scripted_accuracy_spread: float = Field(
+        default=0.03, ge=0.0, le=1.0, description="The best is better by this, the worst worse."
+    )
+    scripted_skip_share: float = Field(
+        default=0.01, ge=0.0, le=1.0, description="Tasks that they skip."
+    )
+    scripted_careless_share: float = Field(
+        default=0.01, ge=0.0, le=1.0, description="Predictions accepted at once without a look."
+    )
+    scripted_duplicate_share: float = Field(
+        default=0.05, ge=0.0, le=1.0, description="Answers that the tool delivers twice."
+    )
+    scripted_lag_seconds: float = Field(
+        default=0.0, ge=0.0, description="Mean time until an answer comes."
+    )
 
     def scripted_file(self) -> Path:
         """Give the scripted tool's file."""

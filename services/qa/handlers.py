@@ -22,7 +22,7 @@ from winnow.contracts.inspections import (
     verdict_kind,
 )
 from winnow.contracts.promotions import end_approvals
-from winnow.contracts.qa_items import filled, frames_of, item_of
+from winnow.contracts.qa_items import filled, frames_of, item_of, put_item
 from winnow.contracts.qa_stages import (
     OPEN,
     Case,
@@ -109,8 +109,7 @@ def on_inspect_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
         project_id = ports.tool.ensure_project(review_project(case.batch))
         ports.tool.submit(project_id, [review_item(i, frames[i.frame_id]) for i in items])
     for item in sampled:
-        sent = replace(item, state="inspecting", due_at=cases[item.batch_id].due_at)
-        tx.records.update(QA_ITEMS, item.key, lambda _, new=sent: new)  # type: ignore[misc]
+        put_item(tx, replace(item, state="inspecting", due_at=cases[item.batch_id].due_at))
     events: list[Event] = []
     for item in reworked:
         events += _order_again(tx, item, cases[item.batch_id])

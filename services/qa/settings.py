@@ -39,10 +39,16 @@ class QaSettings(ServiceSettings):
     scripted_path: Path | None = Field(
         default=None, description="File of the scripted tool; none: beside the SQLite ledger."
     )
-    scripted_seed: int = Field(default=0, ge=0, lt=2**63)
-    scripted_n_reviewers: int = Field(default=3, ge=1, le=999)
-    scripted_accuracy: float = Field(default=0.99, ge=0.0, le=1.0)
-    scripted_lag_seconds: float = Field(default=0.0, ge=0.0)
+    scripted_seed: int = Field(
+        default=0, ge=0, lt=2**63, description="Of all that scripted reviewers do."
+    )
+    scripted_n_reviewers: int = Field(default=3, ge=1, le=999, description="Scripted reviewers.")
+    scripted_accuracy: float = Field(
+        default=0.99, ge=0.0, le=1.0, description="Share of labels that they judge rightly."
+    )
+    scripted_lag_seconds: float = Field(
+        default=0.0, ge=0.0, description="Mean time until a review comes."
+    )
 
     def scripted_file(self) -> Path:
         """Give the scripted tool's file."""

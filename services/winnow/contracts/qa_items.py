@@ -9,7 +9,9 @@ from winnow.contracts.references import frame_refs
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import TaskClosed, TaskOutcome
 from winnow.domain.labeling_rows import QaItemRow
+from winnow.domain.tables import QA_ITEMS
 from winnow.ports.blobs import Blobs
+from winnow.ports.ledger import Transaction
 
 
 def item_of(event: TaskClosed, label: str) -> QaItemRow:
@@ -30,6 +32,11 @@ def item_of(event: TaskClosed, label: str) -> QaItemRow:
         annotator=event.annotator,
         effort_ms=event.effort_ms,
     )
+
+
+def put_item(tx: Transaction, item: QaItemRow) -> None:
+    """Replace a row by its new content."""
+    tx.records.update(QA_ITEMS, item.key, lambda _: item)
 
 
 def filled(old: QaItemRow, new: QaItemRow) -> QaItemRow:

@@ -20,6 +20,7 @@ from winnow.contracts.promotions import (
     promotion_record,
     write_dataset,
 )
+from winnow.contracts.qa_items import put_item
 from winnow.contracts.qa_lots import (
     PREFIX,
     Lot,
@@ -111,7 +112,8 @@ def plan_sample(case: Case, *, view: Transaction, tx: Transaction) -> list[Event
     if not _reserve(tx, case, sampled):
         return []  # somebody was faster; the next tick plans with what is left
     voted = [replace(other, state="voted") for other in lot.others]
-    _write_items(tx, [*sampled, *voted])
+    for item in [*sampled, *voted]:
+        put_item(tx, item)
     _move(tx, case, plan=plan, stage="sample")
     return []
 
@@ -131,7 +133,8 @@ def decide_lot(case: Case, *, view: Transaction, tx: Transaction) -> list[Event]
         return []
     ordered = [replace(item, state="sampled", inspected=True) for item in rest]
     if _reserve(tx, case, ordered):
-        _write_items(tx, ordered)
+        for item in ordered:
+            put_item(tx, item)
         _move(tx, case, stage="rest")
     else:
         reason = f"defect rate {rate:.3f}, at most {limit} passes; label_qa cannot pay for the rest"
@@ -260,11 +263,6 @@ def _reserve(tx: Transaction, case: Case, items: Sequence[QaItemRow]) -> bool:
 
 def _inclusion(case: Case) -> dict[str, float]:
     return read_plan(case.blobs, case.row.plan)[1] if case.row.plan else {}
-
-
-def _write_items(tx: Transaction, items: Sequence[QaItemRow]) -> None:
-    for item in items:
-        tx.records.update(QA_ITEMS, item.key, lambda _, new=item: new)  # type: ignore[misc]
 
 
 def _move(tx: Transaction, case: Case, **changes: object) -> None:
