@@ -90,6 +90,7 @@ def test_one_round_from_frames_to_a_committee(
     assert done["labels"].get("approved_for_training", 0) > N_LABELS // 2
     assert done["metrics"]["accuracy"] > 3 * CHANCE
     assert all(row["reserved"] in (0, "0") for row in done["money"]), done["money"]
+    _replay(cluster, number)
 
 
 def _ingest(cluster: Cluster, path: Path) -> None:
@@ -105,6 +106,17 @@ def _ingest(cluster: Cluster, path: Path) -> None:
         )
     finally:
         ledger.close()
+
+
+def _replay(cluster: Cluster, number: str) -> None:
+    environment = {
+        **os.environ,
+        "WINNOW_LEDGER_URL": cluster.ledger_url,
+        "WINNOW_BLOBS_URL": cluster.blobs_url,
+    }
+    command = [str(Path(sys.executable).with_name("winnow")), "replay", number]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def _closed(winnow: Winnow, number: str) -> Mapping[str, Any]:
