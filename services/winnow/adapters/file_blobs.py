@@ -18,6 +18,7 @@ from winnow.adapters.content_address import (
     sha256_of,
     verify,
 )
+from winnow.adapters.disk_errors import told
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound, Retryable
 
@@ -158,5 +159,5 @@ def _retryable(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        msg = f"file store at {path}: {error.strerror or error}"
+        msg = f"file store at {path}: expected to read or write, found: {told(error)}"
         raise Retryable(msg) from error

@@ -10,9 +10,11 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import QueuePool
 
+from winnow.adapters.disk_errors import is_broken, told
 from winnow.adapters.sql.driver import Driver
 from winnow.adapters.sql.ledger import SqlLedger
 from winnow.adapters.sql.migrate import migrate
+from winnow.domain.errors import IntegrityError
 
 # Primary result codes of failures that pass by themselves: busy, locked, full, disk error,
 # cannot open, interrupted.
@@ -26,6 +28,10 @@ class SqliteDriver(Driver):
         """Tell whether the same work may succeed later."""
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING
 
+    def told(self, error: Exception) -> str:
+        """Give a failure in words for people."""
+        return told(error)
+
     def lock_schema(self, connection: sa.Connection) -> None:
         """Do nothing more: `BEGIN IMMEDIATE` lets in one writer."""
 
@@ -37,6 +43,11 @@ class SqliteLedger(SqlLedger):
     ----------
     busy_timeout_seconds
         How long a writer waits for its turn before it raises `Retryable`.
+
+    Raises
+    ------
+    IntegrityError
+        The file is no database, or a damaged one.
     """
 
     def __init__(self, path: Path, *, busy_timeout_seconds: float = 30.0) -> None:
@@ -53,7 +64,13 @@ class SqliteLedger(SqlLedger):
             error=sqlite3.Error,
             row_locks=False,
         )
-        migrate(driver, connect, url="sqlite://", patience_seconds=busy_timeout_seconds)
+        try:
+            migrate(driver, connect, url="sqlite://", patience_seconds=busy_timeout_seconds)
+        except sa.exc.DatabaseError as error:
+            if not is_broken(error.orig):
+                raise
+            msg = f"ledger {path}: expected a database that Winnow wrote, found: {error.orig}"
+            raise IntegrityError(msg) from error
         pool = QueuePool(connect, pool_size=8, max_overflow=-1, reset_on_return=None, use_lifo=True)
         super().__init__(driver, pool)
 

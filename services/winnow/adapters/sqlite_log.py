@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from winnow.domain.errors import Retryable
+from winnow.adapters.disk_errors import is_broken, told
+from winnow.domain.errors import IntegrityError, Retryable
 from winnow.ports.bus import Delivery, received
 
 SCHEMA = """
@@ -52,6 +53,12 @@ def connect(path: Path, *, durable: bool) -> sqlite3.Connection:
     except sqlite3.OperationalError as error:
         connection.close()
         raise _retryable(path, error) from error
+    except sqlite3.DatabaseError as error:
+        connection.close()
+        if not is_broken(error):
+            raise
+        msg = f"message log {path}: expected a file that Winnow wrote, found: {error}"
+        raise IntegrityError(msg) from error
     return connection
 
 
@@ -104,4 +111,4 @@ def _has_schema(connection: sqlite3.Connection) -> bool:
 
 
 def _retryable(what: object, error: sqlite3.Error) -> Retryable:
-    return Retryable(f"{what}: expected to write, found: {error}")
+    return Retryable(f"{what}: expected to write, found: {told(error)}")

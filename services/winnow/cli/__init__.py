@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import sys
 from typing import Any
@@ -51,8 +52,11 @@ class LazyGroup(TyperGroup):
         listing.format_help(ctx, formatter)
 
     def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - typer's own
-        """Run a command; a refusal becomes one block of text and an exit code."""
-        from winnow.domain.errors import WinnowError
+        """Run a command; a refusal becomes one block of text and an exit code.
+
+        So does a file that cannot be read or written: the person's disk, not a bug of ours.
+        """
+        from winnow.domain.errors import Retryable, WinnowError
 
         try:
             return super().invoke(ctx)
@@ -60,6 +64,15 @@ class LazyGroup(TyperGroup):
             from winnow.cli.door import fail
 
             raise fail(error, as_json=False) from error
+        except OSError as error:
+            from winnow.adapters.disk_errors import told
+            from winnow.cli.door import fail
+
+            if error.errno == errno.EPIPE:
+                raise  # `winnow … | head`: typer ends quietly
+            where = error.filename or "the operating system"
+            msg = f"{where}: expected to read or write, found: {told(error)}"
+            raise fail(Retryable(msg), as_json=False) from error
 
 
 def load(name: str) -> Any:  # noqa: ANN401 - a command of typer's

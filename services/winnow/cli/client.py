@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 from pydantic import ValidationError
 
+from winnow.cli.state_folder import made
 from winnow.domain import errors
 
 Document = dict[str, Any]
@@ -43,12 +44,12 @@ class ConsoleClient:
         Raises
         ------
         BadInput
-            The console is not installed, or its settings are wrong.
+            The folder cannot be made, the console is not installed, or its settings are wrong.
         """
-        state_dir.mkdir(parents=True, exist_ok=True)
+        folder = made(state_dir)
         app = _console_app()
         try:
-            settings = app.settings.embedded(state_dir.resolve())
+            settings = app.settings.embedded(folder)
         except ValidationError as error:
             lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
             msg = "settings of the console (WINNOW_CONSOLE_*):\n" + "\n".join(lines)

@@ -22,6 +22,7 @@ from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.adapters.system_clock import SystemClock
 from winnow.cli.door import STATE_DEFAULT
+from winnow.cli.state_folder import made
 from winnow.ports.frame_source import FrameSource
 from winnow.runtime.ingestion import IngestOptions, IngestReport, ingest_frames
 from winnow.runtime.settings import ServiceSettings
@@ -57,8 +58,7 @@ def ingest(
 
 
 def _ingest(source: FrameSource, options: IngestOptions, state: Path) -> IngestReport:
-    state.mkdir(parents=True, exist_ok=True)
-    settings = ServiceSettings.embedded(state.resolve())
+    settings = ServiceSettings.embedded(made(state))
     ledger = connect_ledger(settings.ledger_url.get_secret_value())
     try:
         with _progress() as progress:

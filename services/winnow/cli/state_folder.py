@@ -1,4 +1,4 @@
-"""One `winnow up` at a time on a state folder."""
+"""State folders: made where there is none, and had by one `winnow up` at a time."""
 
 from __future__ import annotations
 
@@ -8,9 +8,23 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from winnow.adapters.disk_errors import told
 from winnow.domain.errors import BadInput, StateFolderBusy
 
 LOCK = "up.lock"
+
+
+def made(state: Path) -> Path:
+    """Make a state folder unless it is there; give its absolute path.
+
+    Raises
+    ------
+    BadInput
+        It cannot be made.
+    """
+    with _writable(state):
+        state.mkdir(parents=True, exist_ok=True)
+    return state.resolve()
 
 
 @contextmanager
@@ -27,24 +41,32 @@ def owned(state: Path) -> Iterator[Path]:
     BadInput
         The folder cannot be made or written.
     """
-    try:
-        state.mkdir(parents=True, exist_ok=True)
-        handle = (state / LOCK).open("a+", encoding="utf-8")
-    except OSError as error:
-        msg = f"state folder {state}: expected a folder to write to, found: {error.strerror}"
-        raise BadInput(msg) from error
+    folder = made(state)
+    with _writable(state):
+        # Unbuffered, so that a full disk is met where it can be told.
+        handle = (folder / LOCK).open("ab+", buffering=0)
     with handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             handle.seek(0)
+            pid = handle.read().decode(errors="replace").strip() or "unknown"
             msg = (
-                f"state folder {state.resolve()}: expected to have it alone, found another "
-                f"`winnow up` (pid {handle.read().strip() or 'unknown'}) at work on it; stop it, "
+                f"state folder {folder}: expected to have it alone, found another "
+                f"`winnow up` (pid {pid}) at work on it; stop it, "
                 "or name another folder with --state DIR"
             )
             raise StateFolderBusy(msg) from error
-        handle.truncate(0)
-        handle.write(f"{os.getpid()}\n")
-        handle.flush()
-        yield state.resolve()
+        with _writable(state):
+            handle.truncate(0)
+            handle.write(f"{os.getpid()}\n".encode())
+        yield folder
+
+
+@contextmanager
+def _writable(state: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        msg = f"state folder {state}: expected a folder to write to, found: {told(error)}"
+        raise BadInput(msg) from error

@@ -15,7 +15,7 @@ from pydantic import SecretStr, ValidationError
 
 from winnow.domain.errors import BadInput
 from winnow.runtime.failures import policy_of
-from winnow.runtime.run import serve, settings_mistakes
+from winnow.runtime.run import serve, settings_mistakes, tell_failure
 from winnow.runtime.service import App
 from winnow.runtime.settings import ServiceSettings
 from winnow.telemetry import logs
@@ -57,8 +57,8 @@ class ThreadWorld:
     def _run(self, app: App[Any], settings: ServiceSettings) -> None:
         try:
             serve(app.build(settings), self._stop)
-        except Exception as error:
-            log.error("service.failed", service=app.name, reason=str(error), exc_info=error)
+        except Exception as error:  # noqa: BLE001 - the end of the thread: it stops all
+            tell_failure(app.name, error)
             self.exit_code = self.exit_code or policy_of(error).exit_code
             self._stop.set()
 

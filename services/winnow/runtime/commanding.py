@@ -94,7 +94,7 @@ class Commanding:
             self._service.ledger, lambda boxes: self._receive(boxes, command), self.hand.may_commit
         ) as tx:
             tx.records.update(COMMANDS, command.key, lambda row: _answered(row, "refused", answer))
-        self._tell(command, "refused")
+        self._tell(command, "refused", **answer)
         return True
 
     def _receive(self, boxes: Boxes, command: CommandRow) -> bool:
@@ -110,9 +110,9 @@ class Commanding:
             raise BadInput(msg)
         return known[command.name]
 
-    def _tell(self, command: CommandRow, outcome: str) -> None:
+    def _tell(self, command: CommandRow, outcome: str, **why: str) -> None:
         metrics.MESSAGES.labels(self._service.name, f"command.{command.name}", outcome).inc()
-        log.info("command.answered", command=command.name, outcome=outcome)
+        log.info("command.answered", command=command.name, outcome=outcome, **why)
 
 
 def _answered(row: CommandRow, state: str, answer: Mapping[str, object]) -> CommandRow:

@@ -12,7 +12,7 @@ from typing import TypeVar
 from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
-from winnow.domain.errors import BadInput
+from winnow.domain.errors import BadInput, WinnowError
 from winnow.runtime.failures import policy_of
 from winnow.runtime.http import api_server, health_server
 from winnow.runtime.service import App, Service
@@ -42,8 +42,8 @@ def run_app(app: App[S], stop: threading.Event) -> int:
     logs.configure(settings.log_format)
     try:
         serve(app.build(settings), stop)
-    except Exception as error:
-        log.error("service.failed", service=app.name, reason=str(error), exc_info=error)
+    except Exception as error:  # noqa: BLE001 - the end of the process: its exit code tells
+        tell_failure(app.name, error)
         return policy_of(error).exit_code
     log.info("service.stopped", service=app.name)
     return 0
@@ -59,6 +59,18 @@ def serve(service: Service, stop: threading.Event) -> None:
         stack.enter_context(api_server(service))
         log.info("service.started", service=service.name)
         worker.run(stop)
+
+
+def tell_failure(service: str, error: Exception) -> None:
+    """Log why a service ends; where the code is to blame and not its world, with the traceback."""
+    is_bug = not isinstance(error, WinnowError)
+    log.error(
+        "service.failed",
+        service=service,
+        error=type(error).__name__,
+        reason=str(error),
+        exc_info=error if is_bug else None,
+    )
 
 
 def read_settings(settings: type[S]) -> S:

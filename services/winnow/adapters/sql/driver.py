@@ -40,6 +40,10 @@ class Driver(ABC):
     def is_passing(self, error: Exception) -> bool:
         """Tell whether the same work may succeed later."""
 
+    def told(self, error: Exception) -> str:
+        """Give a failure in words for people."""
+        return str(error)
+
     @abstractmethod
     def lock_schema(self, connection: sa.Connection) -> None:
         """Let one process at a time change the schema, until its transaction ends."""
@@ -143,7 +147,7 @@ def _connected(driver: Driver, pool: Pool) -> PoolProxiedConnection:
 def _sorted(driver: Driver, error: Exception) -> Exception:
     """Give `Retryable` for what passes by itself, else the error: then it is a bug."""
     if driver.is_passing(error):
-        return Retryable(f"ledger database: expected to answer, found {error}")
+        return Retryable(f"ledger database: expected to answer, found {driver.told(error)}")
     return error
 
 

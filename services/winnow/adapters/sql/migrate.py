@@ -50,7 +50,8 @@ def _migrate(driver: Driver, connect: Callable[[], Any], url: str) -> None:
                 _upgrade(connection)
     except sa.exc.DBAPIError as error:
         if isinstance(error.orig, Exception) and driver.is_passing(error.orig):
-            raise Retryable(f"ledger database: expected to open, found {error.orig}") from error
+            msg = f"ledger database: expected to open, found {driver.told(error.orig)}"
+            raise Retryable(msg) from error
         raise
     finally:
         engine.dispose()
