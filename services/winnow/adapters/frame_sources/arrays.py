@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
 from functools import cached_property
 from pathlib import Path
@@ -16,6 +17,8 @@ from winnow.ports.frame_source import SourceFrame
 
 PAIRS = (("x_train", "y_train"), ("x", "y"), ("images", "labels"), ("X", "y"), ("data", "target"))
 """Names of images and labels that are looked for, in this order."""
+UNREADABLE = (OSError, EOFError, ValueError, NotImplementedError, zipfile.BadZipFile, zlib.error)
+"""What NumPy and zipfile say of damaged, encrypted or foreign files."""
 
 
 class ArraySource:
@@ -27,7 +30,8 @@ class ArraySource:
     Raises
     ------
     BadInput
-        No `.npz`, no array of images in it, or labels of another length.
+        No `.npz`, no array of images in it, labels of another length, or labels that are no
+        positions in `class_names`.
     """
 
     def __init__(self, path: Path) -> None:
@@ -49,10 +53,15 @@ class ArraySource:
         """Array `class_names` of the file, else the labels as text, sorted."""
         if self._labels is None:
             return ()
-        given = _load(self._path, "class_names") if "class_names" in self._others else None
-        if given is not None:
-            return tuple(str(name) for name in given.tolist())
-        return tuple(str(label) for label in sorted(set(self._labels.tolist())))
+        if "class_names" not in self._others:
+            return tuple(str(label) for label in sorted(set(self._labels.tolist())))
+        given = _load(self._path, "class_names")
+        names = tuple(str(name) for name in given.reshape(-1).tolist())
+        if given.ndim != 1 or len(set(names)) < len(names):
+            where = f"{self._path}: array 'class_names'"
+            msg = f"{where}: expected one row of different names, found {given.tolist()}"
+            raise BadInput(msg)
+        return names
 
     @property
     def notes(self) -> tuple[str, ...]:
@@ -87,8 +96,26 @@ class ArraySource:
         if self._labels is None:
             return None
         label = self._labels[pos]
-        by_number = "class_names" in self._others and np.issubdtype(self._labels.dtype, np.integer)
-        return self.class_names[int(label)] if by_number else str(label)
+        return self.class_names[int(label)] if self._by_number else str(label)
+
+    @cached_property
+    def _by_number(self) -> bool:
+        """Tell whether labels are positions in `class_names`; all of them are looked at once."""
+        if self._labels is None or "class_names" not in self._others:
+            return False
+        by_number = bool(np.issubdtype(self._labels.dtype, np.number))
+        known = np.arange(len(self.class_names)) if by_number else np.asarray(self.class_names)
+        strangers = np.flatnonzero(~np.isin(self._labels, known))
+        if len(strangers):
+            first = int(strangers[0])
+            found = f"{len(strangers)} other(s), the first {self._labels[first]} at {first}"
+            names = f"positions 0 to {len(known) - 1} in" if by_number else "names of"
+            msg = (
+                f"{self._path}: array {self._labels_name!r}: expected {names} class_names, "
+                f"found {found}"
+            )
+            raise BadInput(msg)
+        return by_number
 
     @cached_property
     def _white(self) -> float:
@@ -109,8 +136,8 @@ class ArraySource:
         ):
             msg = f"{where}: expected images [N, H, W] or [N, H, W, 3], found shape {images.shape}"
             raise BadInput(msg)
-        if not np.issubdtype(images.dtype, np.number) and images.dtype != np.bool_:
-            msg = f"{where}: expected numbers, found {images.dtype}"
+        if images.dtype.kind not in "biuf":
+            msg = f"{where}: expected real numbers, found {images.dtype}"
             raise BadInput(msg)
         if images.dtype != np.uint8 and not (np.isfinite(images).all() and images.min() >= 0):
             msg = f"{where}: expected finite numbers of at least 0"
@@ -134,9 +161,10 @@ class ArraySource:
 
 def _names(path: Path) -> tuple[str, str | None, tuple[str, ...]]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            names = tuple(archive.files) if isinstance(archive, np.lib.npyio.NpzFile) else ()
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+        # By its content and not by its name, np.load would open a single array (.npy) as well.
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file) as archive:
+            names = tuple(archive.files)
+    except UNREADABLE as error:
         msg = f"{path}: expected an .npz archive of arrays, found: {error}"
         raise BadInput(msg) from error
     for images, labels in PAIRS:
@@ -152,9 +180,9 @@ def _names(path: Path) -> tuple[str, str | None, tuple[str, ...]]:
 
 def _load(path: Path, name: str) -> npt.NDArray[np.generic]:
     try:
-        with np.load(path, allow_pickle=False) as archive:
+        with path.open("rb") as file, np.lib.npyio.NpzFile(file) as archive:
             array: npt.NDArray[np.generic] = archive[name]
             return array
-    except (OSError, ValueError, zipfile.BadZipFile) as error:
+    except (*UNREADABLE, MemoryError) as error:
         msg = f"{path}: array {name!r}: expected plain numbers or text, found: {error}"
         raise BadInput(msg) from error

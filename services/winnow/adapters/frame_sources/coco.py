@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime
 from functools import cached_property
@@ -20,6 +21,10 @@ from winnow.ports.frame_source import SourceFrame
 NOTHING = "nothing"
 """Class of an image without boxes."""
 MISSING_SHOWN = 10
+UNREADABLE = (
+    OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What zipfile says of damaged, encrypted or foreign members."""
 
 
 class CocoSource:
@@ -146,7 +151,7 @@ class CocoSource:
         check_frame_bytes(archives[image.archive].getinfo(image.file_name).file_size, where=where)
         try:
             return archives[image.archive].read(image.file_name)
-        except (OSError, zipfile.BadZipFile, NotImplementedError, RuntimeError) as error:
+        except UNREADABLE as error:
             msg = f"{where}: expected a readable member of the archive, found: {error}"
             raise BadInput(msg) from error
 

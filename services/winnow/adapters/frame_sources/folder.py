@@ -27,12 +27,15 @@ class FolderSource:
 
     def __init__(self, root: Path) -> None:
         self._root = root.resolve()
-        files = sorted(path for path in self._root.rglob("*") if _visible(path, self._root))
+        found = sorted(path for path in self._root.rglob("*") if _visible(path, self._root))
+        files = [path for path in found if path.is_file()]
         self._images = [path for path in files if path.suffix.lower() in IMAGE_TYPES]
         self._n_others = len(files) - len(self._images)
+        self._links = [path for path in found if path.is_symlink() and not path.is_file()]
         if not self._images:
             known = " ".join(sorted(IMAGE_TYPES))
-            msg = f"{root}: expected images ({known}), found {self._n_others} other file(s)"
+            left = "; ".join(self._left_out) or "nothing"
+            msg = f"{root}: expected images ({known}), found {left}"
             raise BadInput(msg)
 
     @property
@@ -59,8 +62,7 @@ class FolderSource:
             if self.class_names
             else "no class sub-folders: no known labels"
         )
-        others = (f"{self._n_others} other file(s) left out",) if self._n_others else ()
-        return (labels, *others)
+        return (labels, *self._left_out)
 
     def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:
         """Give the images by path."""
@@ -76,6 +78,16 @@ class FolderSource:
                 session="/".join(folders[below:]),
                 tags={"split": folders[0]} if depth else {},
             )
+
+    @property
+    def _left_out(self) -> tuple[str, ...]:
+        """What lies there and is no frame. Links to folders may lead round in circles."""
+        others = (f"{self._n_others} other file(s) left out",) if self._n_others else ()
+        if not self._links:
+            return others
+        first = self._links[0].relative_to(self._root)
+        text = f"{len(self._links)} link(s) to folders or to nothing not followed, first {first}"
+        return (*others, text)
 
     @cached_property
     def _folders(self) -> list[tuple[str, ...]]:
@@ -94,4 +106,4 @@ class FolderSource:
 
 def _visible(path: Path, root: Path) -> bool:
     hidden = any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
-    return path.is_file() and not hidden
+    return not hidden
