@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails
 
 from winnow.domain.errors import BadInput
 
@@ -21,7 +22,7 @@ Share = Annotated[float, Field(ge=0.0, le=1.0)]
 class Section(BaseModel):
     """Base: no unknown keys, nothing changes after loading."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LabelSection(Section):
@@ -232,7 +233,8 @@ def parse_policy(text: str | bytes, *, where: str = "policy") -> Policy:
     """
     try:
         document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
+    # The YAML reader lets through what `int` and `date` say of texts that look like theirs.
+    except (yaml.YAMLError, ValueError) as error:
         msg = f"{where}: expected YAML, found: {error}"
         raise BadInput(msg) from error
     if document is None:
@@ -243,10 +245,27 @@ def parse_policy(text: str | bytes, *, where: str = "policy") -> Policy:
     try:
         return Policy.model_validate(document)
     except ValidationError as error:
-        lines = [
-            f"  {'.'.join(str(part) for part in mistake['loc']) or 'policy'}: {mistake['msg']}"
-            + (f" (found {mistake['input']!r})" if mistake["loc"] else "")
-            for mistake in error.errors()
-        ]
+        lines = [f"  {_told(mistake)}" for mistake in error.errors()]
         msg = f"{where}: {len(lines)} mistake(s)\n" + "\n".join(lines)
         raise BadInput(msg) from error
+
+
+def _told(mistake: ErrorDetails) -> str:
+    path = ".".join(str(part) for part in mistake["loc"])
+    if not path:
+        return f"policy: {mistake['msg']}"
+    said = _unknown(mistake["loc"]) if mistake["type"] == "extra_forbidden" else mistake["msg"]
+    return f"{path}: {said} (found {mistake['input']!r})"
+
+
+def _unknown(path: tuple[int | str, ...]) -> str:
+    """Say which names are known in this place, and where else this one is."""
+    sections = {name: part for name, part in Policy() if isinstance(part, Section)}
+    place = sections.get(str(path[0])) if len(path) > 1 else None
+    homes = [
+        f"{name}.{path[-1]}"
+        for name, section in sections.items()
+        if path[-1] in type(section).model_fields
+    ]
+    hint = f"; did you mean {' or '.join(homes)}?" if homes else ""
+    return f"expected one of {', '.join(type(place or Policy()).model_fields)}{hint}"
