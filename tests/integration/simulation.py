@@ -74,8 +74,8 @@ class DurableCrashPlan(CrashPlan):
     n_durable: int = 0
 
     def after(self, name: str) -> None:
-        """Count steps that no later life takes again: not blobs and publishing, which are."""
-        self.n_durable += name in ("commit", "ack")
+        """Count commits: what the others did may come again, and a duplicate is no progress."""
+        self.n_durable += name == "commit"
         super().after(name)
 
 
@@ -103,7 +103,7 @@ class Simulation:
         return workers
 
     def stop(self, workers: list[Worker]) -> None:
-        """Let go of files. Leases go too: after a real kill -9 the dead process is seen to be so."""
+        """Let go of files, and of leases: after a real kill -9 the owner is seen to be dead."""
         for worker in workers:
             worker.close()
             worker.service.close()
@@ -152,8 +152,8 @@ def loop_ended(ledger: Ledger, *, rounds: int) -> bool:
 class End:
     """What must be the same however often a world was killed."""
 
-    facts: dict[str, set[str]]
-    """Topic → keys, each fact once however often it was delivered."""
+    facts: dict[str, tuple[str, ...]]
+    """Topic → keys of its facts, each fact once however often it was delivered."""
     states: dict[tuple[str, LabelState], int]
     spent: dict[str, int]
     reserved: dict[str, int]
@@ -196,6 +196,11 @@ def end_of(simulation: Simulation) -> End:
     return end
 
 
-def _keys(bus: SqliteBus, topic: str, key: str) -> set[str]:
+def _keys(bus: SqliteBus, topic: str, key: str) -> tuple[str, ...]:
+    """Give the keys of the distinct facts; twice the same key would be a fact stated twice.
+
+    The facts themselves may differ between worlds: an answer says when it came.
+    """
     envelopes = [from_message(one.message) for one in bus.read(f"winnow.{topic}")]
-    return {f"{getattr(one.data, key)} {one.event_id}" for one in envelopes}
+    facts = {envelope.event_id: str(getattr(envelope.data, key)) for envelope in envelopes}
+    return tuple(sorted(facts.values()))

@@ -26,7 +26,13 @@ POLICY = Policy(
     name="toy",
     seed=7,
     training=TrainingSection(
-        members=2, epochs=25, steps_min=0, batch_size=16, input_pixels=8, width=4, calibration_share=0.2
+        members=2,
+        epochs=25,
+        steps_min=0,
+        batch_size=16,
+        input_pixels=8,
+        width=4,
+        calibration_share=0.2,
     ),
 )
 
