@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 
 from fastapi import APIRouter, Query, Request
@@ -14,6 +15,8 @@ from console.calls import Document
 from winnow.contracts.topics import DEAD_LETTER_SUFFIX, TOPICS
 from winnow.domain.errors import BadInput, NotFound
 from winnow.domain.tables import AUDIT, COMMANDS, PEOPLE
+from winnow.ports.ledger import Transaction
+from winnow.runtime.dead_letters import read_dead_letter
 
 
 def office_routes(desk: Desk) -> APIRouter:
@@ -88,11 +91,17 @@ def _records(router: APIRouter, desk: Desk) -> None:
         """One screen: what flows, what waits, what it cost, what is dead."""
         person = desk.reader(request)
         with desk.ledger.snapshot() as view:
-            document = views.status_document(view)
-        return {**document, "person": person, "dead_letters": _dead_letters(desk)}
+            document = views.status_document(view, desk.clock.now())
+            dead_letters = _dead_letters(desk, view)
+        return {**document, "person": person, "dead_letters": dead_letters}
 
 
-def _dead_letters(desk: Desk) -> dict[str, int]:
-    topics = (f"{desk.topic_prefix}{topic.name}{DEAD_LETTER_SUFFIX}" for topic in TOPICS)
-    counts = {topic: len(desk.bus.read(topic)) for topic in topics}
-    return {topic: n_messages for topic, n_messages in counts.items() if n_messages}
+def _dead_letters(desk: Desk, view: Transaction) -> dict[str, int]:
+    """Count by topic what was not handled since; a replayed message stays where it was."""
+    counts: Counter[str] = Counter()
+    for topic in (f"{desk.topic_prefix}{topic.name}{DEAD_LETTER_SUFFIX}" for topic in TOPICS):
+        letters = (read_dead_letter(delivery) for delivery in desk.bus.read(topic))
+        counts[topic] += sum(
+            not view.boxes.seen(one.consumer, one.source, one.event_id) for one in letters
+        )
+    return dict(+counts)

@@ -15,7 +15,6 @@ from winnow.domain.tables import (
     COMMITTEES,
     PROMOTIONS,
     QA_BATCHES,
-    QA_ITEMS,
     RETRAIN_RUNS,
     ROLLOUT_RUNS,
     ROUNDS,
@@ -33,8 +32,9 @@ def round_row(records: Records, number: int) -> RoundRow:
     """Give a round by its number or raise `NotFound`."""
     row = records.get(ROUNDS, round_id_of(number))
     if row is None:
-        known = ", ".join(sorted(r.key for r in records.find(ROUNDS))) or "none yet"
-        msg = f"round {number}: expected one of {known}, found none under r{number}"
+        last = max((one.number for one in records.find(ROUNDS)), default=None)
+        known = "there is none yet" if last is None else f"the rounds are 0 to {last}"
+        msg = f"round {number}: expected a round that was opened, found none; {known}"
         raise NotFound(msg)
     return row
 
@@ -101,8 +101,10 @@ def waits_of(records: Records, row: RoundRow, batches: Sequence[BatchRow]) -> li
         n_out = tasks.get("pending", 0) + tasks.get("submitted", 0)
         if n_out:
             waits.append(f"annotators: {n_out} tasks are out")
-        elif _all_settled(records, batch):
-            waits.append(f"a data steward: winnow label promote {row.key}")
+    for qa in records.find(QA_BATCHES, group=row.key, state="collecting"):
+        if qa.stage == "steward" and not qa.decided_by:
+            why = f" ({qa.reason})" if qa.reason else ""
+            waits.append(f"a data steward: winnow label promote {row.key}{why}")
     return waits
 
 
@@ -155,12 +157,3 @@ def _money_of_round(money: Money, reservations: Sequence[Reservation]) -> list[D
         }
         for budget_id, amounts in sorted(sums.items())
     ]
-
-
-def _all_settled(records: Records, batch: BatchRow) -> bool:
-    collecting = any(
-        qa.state == "collecting" for qa in records.find(QA_BATCHES, group=batch.round_id)
-    )
-    items = records.count(QA_ITEMS, group=batch.key)
-    open_states = {"planned", "answered", "reworked", "sampled", "inspecting"}
-    return collecting and bool(items) and not items.keys() & open_states

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, deque
 from collections.abc import Sequence
 from dataclasses import asdict
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from console.api.label_views import label_counts
 from console.api.round_views import round_summary, waits_of
@@ -30,6 +31,9 @@ from winnow.evidence.budget_report import BudgetReport, budget_report
 from winnow.ports.ledger import Money, Records, Transaction
 
 Document = dict[str, object]
+REFUSED_FOR = timedelta(days=1)
+"""How long a refused command is shown on the screen of what goes on."""
+REFUSALS_SHOWN = 3
 EXCEPTION_TABLES = (GATEWAY_EXCEPTIONS, ROUNDS_EXCEPTIONS)
 SERVICES = (
     "ingest", "embedding", "rounds", "scoring", "selection", "labeling_gateway", "qa", "retrain",
@@ -107,7 +111,7 @@ def audit_document(row: AuditRow) -> Document:
     }
 
 
-def status_document(view: Transaction) -> Document:
+def status_document(view: Transaction, now: datetime) -> Document:
     """Give one screen: what flows, what waits, what it cost."""
     records, money = view.records, view.money
     rounds = sorted(records.find(ROUNDS), key=lambda row: row.number)
@@ -117,6 +121,7 @@ def status_document(view: Transaction) -> Document:
             "embedded": sum(records.count(EMBEDDED_SHARDS).values()),
             "in_pool": sum(records.count(POOL_SHARDS).values()),
         },
+        "frames": _frames(records),
         "rounds": [
             {**round_summary(row), "waits": waits_of(records, row, _batches(records, row))}
             for row in rounds
@@ -126,9 +131,30 @@ def status_document(view: Transaction) -> Document:
         "budgets": [budget_document(money, budget) for budget in money.budgets()],
         "labels": label_counts(view),
         "commands": records.count(COMMANDS),
+        "refused": _refused(records, since=now - REFUSED_FOR),
         "exceptions_open": len(exceptions(records, state="open")),
         "backlog": {service: view.boxes.backlog(service) for service in SERVICES},
     }
+
+
+def _frames(records: Records) -> Document:
+    """Give the frames of the pool, and those that a gate keeps from costing money."""
+    shards = records.find(POOL_SHARDS)
+    blocked: Counter[str] = Counter()
+    for shard in shards:
+        blocked.update(dict(shard.n_blocked_by_gate))
+    return {"in_pool": sum(shard.n_frames for shard in shards), "blocked": dict(blocked)}
+
+
+def _refused(records: Records, *, since: datetime) -> list[Document]:
+    """Give the newest refusals by services, oldest first: whoever asked is long gone."""
+    found = [
+        {"id": row.key, "name": row.name, "service": row.service, **json.loads(row.answer)}
+        for row in records.find(COMMANDS, state="refused")
+        if row.service != "console"
+    ]
+    fresh = [one for one in found if one.get("at", "") >= since.isoformat()]
+    return sorted(fresh, key=lambda one: str(one["at"]))[-REFUSALS_SHOWN:]
 
 
 def _batches(records: Records, row: RoundRow) -> Sequence[BatchRow]:

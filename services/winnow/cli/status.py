@@ -37,15 +37,19 @@ def status(
 
 
 def _screen(document: Document) -> Group:
-    shards = document["shards"]
+    shards, frames = document["shards"], document["frames"]
     lines = [
         f"you        {document['person']}",
         f"pool       {shards['in_pool']} of {shards['ingested']} shards "
-        f"({shards['embedded']} embedded)",
+        f"({shards['embedded']} embedded), {frames['in_pool']} frames",
+        *([f"blocked    {_counts(frames['blocked'])} (by a gate)"] if frames["blocked"] else []),
         f"labels     {_counts(document['labels'])}",
         f"acts       {_counts(document['commands'])}",
         f"rounds     {_counts(document['rounds_ended'])}; {len(document['rounds'])} under way",
     ]
+    for row in document["refused"]:
+        reason = row["reason"].removeprefix(f"{row['name']}: ")
+        lines.append(f"refused    {row['name']}: {reason}")
     waiting = {name: number for name, number in document["backlog"].items() if number}
     lines += [f"to send    {_counts(waiting)}"] if waiting else []
     if document["exceptions_open"]:

@@ -27,7 +27,7 @@ log = logs.get_logger()
 class Commanding:
     """Carries out the pending commands of a service, in order of their keys.
 
-    A refusal is an answer like any other: `{"error": …, "reason": …}` with state `refused`.
+    A refusal is an answer like any other: `{"error": …, "reason": …, "at": …}`, state `refused`.
     """
 
     def __init__(self, service: Service, hand: Hand) -> None:
@@ -89,12 +89,13 @@ class Commanding:
         self._tell(command, "handled")
 
     def _refuse(self, command: CommandRow, error: Exception) -> bool:
-        answer = {"error": type(error).__name__, "reason": str(error)}
+        why = {"error": type(error).__name__, "reason": str(error)}
+        answer = {**why, "at": self._service.clock.now().isoformat()}
         with handled_once(
             self._service.ledger, lambda boxes: self._receive(boxes, command), self.hand.may_commit
         ) as tx:
             tx.records.update(COMMANDS, command.key, lambda row: _answered(row, "refused", answer))
-        self._tell(command, "refused", **answer)
+        self._tell(command, "refused", **why)
         return True
 
     def _receive(self, boxes: Boxes, command: CommandRow) -> bool:

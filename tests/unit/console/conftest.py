@@ -34,6 +34,7 @@ class House:
     ledger: Ledger
     clock: ManualClock
     blobs: FileBlobs
+    bus: SqliteBus
     client: httpx.AsyncClient
     runner: asyncio.Runner
     keys: Iterator[int] = field(default_factory=count)
@@ -82,7 +83,7 @@ def house_of(folder: Path, *, local_person: str) -> Iterator[House]:
     transport = httpx.ASGITransport(app=application)
     with asyncio.Runner() as runner:
         client = httpx.AsyncClient(transport=transport, base_url="http://console")
-        yield House(ledger, clock, blobs, client, runner)
+        yield House(ledger, clock, blobs, bus, client, runner)
         runner.run(client.aclose())
     bus.close()
     ledger.close()

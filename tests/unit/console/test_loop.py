@@ -9,6 +9,8 @@ from uuid import UUID
 
 from tests.unit.console.conftest import House
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BadInput
+from winnow.domain.events import TaskClosed
 from winnow.domain.ids import BudgetId, FrameId, Micros
 from winnow.domain.labels import Actor, Role
 from winnow.domain.money import Commit, Reserve
@@ -16,14 +18,20 @@ from winnow.domain.tables import (
     BATCHES,
     COMMANDS,
     GATEWAY_EXCEPTIONS,
+    POOL_SHARDS,
+    QA_BATCHES,
     ROUNDS,
     ROUNDS_EXCEPTIONS,
     BatchRow,
     CommandRow,
+    EmbeddedShardRow,
     ExceptionRow,
+    QaBatchRow,
     RoundRow,
 )
 from winnow.policy.model import Policy
+from winnow.ports.bus import Delivery, Message
+from winnow.runtime.dead_letters import dead_letter_of
 
 REF = BlobRef("b", "k", "0" * 64, 1, "application/json")
 ROUND = RoundRow(
@@ -199,3 +207,51 @@ def test_status_is_one_document_of_everything(house: House) -> None:
     assert status["labels"] == {"candidate": 1}
     assert set(status["backlog"].values()) == {0}
     assert status["dead_letters"] == {}
+
+
+def test_status_tells_why_a_service_refused_and_forgets_it_after_a_day(house: House) -> None:
+    asked = house.do("/v1/rounds", {"policy": ""})
+    at = house.clock.now().isoformat()
+    answer = json.dumps({"error": "NotFound", "reason": "expected frames, found none", "at": at})
+    with house.ledger.transaction() as tx:
+        tx.records.update(
+            COMMANDS, asked["id"], lambda row: replace(row, state="refused", answer=answer)
+        )
+    (told,) = house.get("/v1/status")["refused"]
+    assert (told["name"], told["reason"]) == ("round.open", "expected frames, found none")
+    house.clock.advance(seconds=90_000)
+    assert house.get("/v1/status")["refused"] == []
+
+
+def test_status_counts_the_frames_that_a_gate_blocks(house: House) -> None:
+    blocked = {"s0": (("unreadable", 2), ("dark", 1)), "s1": (("unreadable", 1),)}
+    with house.ledger.transaction() as tx:
+        for shard_id, gates in blocked.items():
+            tx.records.insert(POOL_SHARDS, EmbeddedShardRow(shard_id, "e1", 10, gates, REF))
+    frames = house.get("/v1/status")["frames"]
+    assert frames == {"in_pool": 20, "blocked": {"unreadable": 3, "dark": 1}}
+
+
+def test_a_round_that_waits_for_a_steward_says_why(house: House) -> None:
+    given_a_proposed_batch(house)
+    row = QaBatchRow("r0-batch", "r0", "collecting", REF, 2, stage="steward", reason="too dear")
+    with house.ledger.transaction() as tx:
+        tx.records.update(BATCHES, "r0-batch", lambda batch: replace(batch, state="approved"))
+        tx.records.insert(QA_BATCHES, row)
+    waits = house.get("/v1/rounds/0")["waits"]
+    assert waits == ["a data steward: winnow label promote r0 (too dear)"]
+
+
+def test_a_dead_letter_is_counted_until_its_message_is_handled(house: House) -> None:
+    topic = f"winnow.{TaskClosed.type}"
+    headers = {"ce_id": b"e1", "ce_source": b"labeling_gateway"}
+    delivery = Delivery(Message(topic, "t1", headers, b"?"), partition=0, offset=0)
+    letter = dead_letter_of(
+        delivery, BadInput("no"), consumer="qa", attempts=1, at=house.clock.now()
+    )
+    house.bus.ensure_topics([letter.topic])
+    house.bus.publish([letter])
+    assert house.get("/v1/status")["dead_letters"] == {f"{topic}.dlq": 1}
+    with house.ledger.transaction() as tx:
+        tx.boxes.receive("qa", "labeling_gateway", "e1", house.clock.now())
+    assert house.get("/v1/status")["dead_letters"] == {}

@@ -335,7 +335,8 @@ def test_a_refused_command_tells_why_and_leaves_nothing(world: World) -> None:
     _command(world, "c1")
     _command(world, "c2", name="shard.unheard_of")
     settle([Worker(world.service(on_command={"shard.forget": forget}))])
-    assert _answer(world, "c1") == ("refused", {"error": "BudgetExceeded", "reason": "too dear"})
+    refusal = {"error": "BudgetExceeded", "reason": "too dear", "at": world.clock.now().isoformat()}
+    assert _answer(world, "c1") == ("refused", refusal)
     state, answer = _answer(world, "c2")
     assert state == "refused"
     assert "expected one of shard.forget" in str(answer["reason"])

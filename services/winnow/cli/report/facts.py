@@ -127,7 +127,7 @@ def read_facts(ledger: Ledger, blobs: Blobs, *, map_frames_max: int = 3000) -> W
         states = _label_states(tx)
         shards = tx.records.find(tables.POOL_SHARDS)
     first = next((row for row in sorted(rows, key=_number) if row.snapshot), None)
-    refused, clusters = _snapshot_facts(first.snapshot, blobs) if first else ({}, ())
+    refused, clusters = _snapshot_facts(first.snapshot, blobs) if first else (_blocked(shards), ())
     chosen = {pick.frame_id for facts in rounds for pick in facts.picks}
     frame_ids, embeddings_ND = _map_points(shards, blobs, chosen, map_frames_max)
     holdouts = [source.holdout for source in sources if source.holdout]
@@ -245,6 +245,14 @@ def _label_states(tx: Transaction) -> dict[int, dict[LabelState, int]]:
         number = int(round_id.removeprefix("r") or 0)
         counts.setdefault(number, {})[state] = count
     return counts
+
+
+def _blocked(shards: Sequence[tables.EmbeddedShardRow]) -> dict[str, int]:
+    """Give refusals by gate as embedding found them: no round has looked for duplicates yet."""
+    counts: Counter[str] = Counter()
+    for shard in shards:
+        counts.update(dict(shard.n_blocked_by_gate))
+    return dict(counts.most_common())
 
 
 def _snapshot_facts(
