@@ -71,11 +71,14 @@ class Gathering:
         self._open: list[Row] = []
         self._waiting: list[tuple[int, SourceFrame, FrameId]] = []
         self._done = set(self.known.pool | self.known.held)
+        self._first_with: dict[bytes, str] = {}
+        self._contradictions: list[str] = []
 
     def add(self, pos: int, frame: SourceFrame) -> None:
         """Take a frame in, unless it is registered; its bytes are stored with its neighbours'."""
-        sha256 = hashlib.sha256(frame.data).hexdigest()
-        frame_id = identity_of(frame, source=self.source, sha256=sha256)
+        digest = hashlib.sha256(frame.data)
+        self._hear(digest.digest(), frame)
+        frame_id = identity_of(frame, source=self.source, sha256=digest.hexdigest())
         if frame_id in self._done:
             self.n_known += 1
             return
@@ -83,6 +86,22 @@ class Gathering:
         self._waiting.append((pos, frame, frame_id))
         if len(self._waiting) == PUTS_AT_ONCE:
             self._store_waiting()
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of these frames: the same bytes under two labels."""
+        found = self._contradictions
+        if not found:
+            return ()
+        text = f"{len(found)} frame(s) repeat another one under a different label, first {found[0]}"
+        return (f"{text}: one of the two labels is wrong",)
+
+    def _hear(self, digest: bytes, frame: SourceFrame) -> None:
+        if frame.label is None:
+            return
+        before = self._first_with.setdefault(digest, frame.label)
+        if before != frame.label:
+            self._contradictions.append(f"{frame.name} ({before} before)")
 
     def finish(self) -> None:
         """Store what is left."""

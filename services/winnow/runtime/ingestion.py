@@ -119,7 +119,7 @@ def ingest_frames(
         n_shards=len(gathered.shards),
         bytes_paid=paid,
         holdout=plan,
-        notes=source.notes,
+        notes=(*source.notes, *gathered.notes),
     )
 
 

@@ -244,3 +244,13 @@ def test_a_limit_takes_frames_from_all_over_the_source(place: Place, tmp_path: P
     assert oracle is not None
     labels = read_table(place.blobs, oracle, ORACLE)["label"].to_pylist()
     assert sorted(labels) == ["cat", "cat", "dog", "dog"]
+
+
+def test_the_same_bytes_under_two_labels_are_told(place: Place, tmp_path: Path) -> None:
+    same, other = image_bytes(1), image_bytes(2)
+    files = {"cat/1.png": same, "cat/2.png": same, "dog/3.png": same, "dog/4.png": other}
+    source = open_source(write_folder(tmp_path / "pets", files))
+    report = place.ingest(source)
+    assert report.n_pool == 4
+    assert any("1 frame(s) repeat another" in note for note in report.notes)
+    assert any("dog/3.png (cat before)" in note for note in report.notes)

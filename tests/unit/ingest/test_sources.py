@@ -157,6 +157,24 @@ def test_labels_of_arrays_are_optional_and_may_be_text(tmp_path: Path) -> None:
         ({"x": np.zeros((2, 8, 8)), "y": np.zeros(3)}, "one label for each of 2"),
         ({"x": np.full((1, 8, 8), np.nan)}, "finite"),
         ({"x": np.array([None, 1], dtype=object)}, "plain numbers"),
+        ({"x": np.zeros((0, 8, 8))}, r"found shape \(0, 8, 8\)"),
+        ({"x": np.full((1, 8, 8), 1j)}, "real numbers, found complex128"),
+        (
+            {"x": np.zeros((3, 8, 8)), "y": np.array([0, 1, 2]), "class_names": ["a", "b"]},
+            r"array 'y': expected positions 0 to 1 in class_names, found 1 other.*first 2 at 2",
+        ),
+        (
+            {"x": np.zeros((2, 8, 8)), "y": np.array([0, -1]), "class_names": ["a", "b"]},
+            "found 1 other.*first -1 at 1",
+        ),
+        (
+            {"x": np.zeros((2, 8, 8)), "y": np.array(["a", "c"]), "class_names": ["a", "b"]},
+            "expected names of class_names.*first c at 1",
+        ),
+        (
+            {"x": np.zeros((2, 8, 8)), "y": np.array([0, 1]), "class_names": ["a", "a"]},
+            "different names",
+        ),
     ],
 )
 def test_an_npz_without_usable_arrays_says_what_it_found(
@@ -174,11 +192,34 @@ def test_what_is_no_npz_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set.npz").write_bytes(b"not an archive")
     with pytest.raises(BadInput, match=r"expected an \.npz archive"):
         open_source(tmp_path / "set.npz")
+    np.save(tmp_path / "array.npy", np.zeros((2, 8, 8)))
+    (tmp_path / "array.npy").rename(tmp_path / "set.npz")
+    with pytest.raises(BadInput, match=r"expected an \.npz archive"):
+        open_source(tmp_path / "set.npz")
     (tmp_path / "set.txt").write_text(json.dumps({}), encoding="utf-8")
     with pytest.raises(BadInput, match=r"found '\.txt'"):
         open_source(tmp_path / "set.txt")
     with pytest.raises(BadInput, match="nothing is there"):
         open_source(tmp_path / "absent")
+
+
+def test_a_damaged_npz_says_where(tmp_path: Path) -> None:
+    path = tmp_path / "set.npz"
+    np.savez_compressed(path, x=np.arange(640, dtype=np.uint8).reshape(10, 8, 8))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:150] + bytes(40) + whole[190:])
+    with pytest.raises(BadInput, match=r"set\.npz: array 'x'"):
+        list(open_source(path).frames())
+
+
+def test_links_are_followed_to_images_and_not_to_folders(tmp_path: Path) -> None:
+    root = class_folder(tmp_path / "set")
+    (root / "dog" / "link.png").symlink_to(root / "cat" / "0.png")
+    (root / "dog" / "round").symlink_to(root)
+    (root / "dog" / "nowhere.png").symlink_to(root / "absent.png")
+    source = open_source(root)
+    assert source.n_frames == 9
+    assert any("2 link(s) to folders or to nothing not followed" in n for n in source.notes)
 
 
 def test_a_class_folder_reads_the_same_twice(tmp_path: Path) -> None:
