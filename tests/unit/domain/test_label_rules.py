@@ -31,7 +31,7 @@ SAFETY_FACTS = {
     "training_datasets": [],
     "split": "train",
 }
-# The table of facts/labeling.md section 10: rows from, columns to.
+# The matrix of label states: rows from, columns to.
 MATRIX = {
     S.CANDIDATE: "- 2 3 - - - 11",
     S.PRE_LABELED: "- - 4 - - - 11",
