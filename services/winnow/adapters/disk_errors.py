@@ -6,7 +6,8 @@ import errno
 import sqlite3
 
 HELP = "is the disk full? Make room and do the same again: nothing is half written"
-FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT})
+FULL_ERRNOS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""No room, no quota, or the limit of `ulimit -f`."""
 FULL_CODES = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR})
 """SQLite says the second where it cannot extend its shared memory."""
 BROKEN_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})

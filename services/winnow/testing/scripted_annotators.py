@@ -14,6 +14,7 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 
+from winnow.adapters.disk_errors import told
 from winnow.domain.errors import BadInput, Conflict, Retryable
 from winnow.domain.ids import FrameId, TaskId, derived_uuid
 from winnow.ports.clock import Clock
@@ -180,7 +181,7 @@ class ScriptedAnnotators:
                 yield db
                 db.execute("COMMIT")
         except (sqlite3.OperationalError, OSError) as error:
-            msg = f"scripted labeling tool {self._path}: {error}"
+            msg = f"scripted labeling tool {self._path}: expected to write, found: {told(error)}"
             raise Retryable(msg) from error
 
 
