@@ -17,15 +17,18 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from winnow.adapters.connect import connect_blobs, connect_ledger
 from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.adapters.system_clock import SystemClock
 from winnow.cli.door import STATE_DEFAULT
 from winnow.cli.state_folder import made
+from winnow.cli.stores import BlobsUrl, LedgerUrl, State, stores
+from winnow.ports.blobs import Blobs
 from winnow.ports.frame_source import FrameSource
+from winnow.ports.ledger import Ledger
 from winnow.runtime.ingestion import IngestOptions, IngestReport, ingest_frames
-from winnow.runtime.settings import ServiceSettings
+
+TOPIC_PREFIX = IngestOptions().topic_prefix
 
 
 def ingest(
@@ -39,9 +42,12 @@ def ingest(
     source: Annotated[str, typer.Option(help="Name of the source; by default its path's.")] = "",
     vehicle: Annotated[str, typer.Option(help="Which vehicle recorded it.")] = "",
     limit: Annotated[int | None, typer.Option(help="Take so many frames, evenly spaced.")] = None,
-    state: Annotated[
-        Path, typer.Option("--state", envvar="WINNOW_STATE", help="State folder of ring 1.")
-    ] = STATE_DEFAULT,
+    state: State = STATE_DEFAULT,
+    ledger_url: LedgerUrl = "",
+    blobs_url: BlobsUrl = "",
+    prefix: Annotated[
+        str, typer.Option(envvar="WINNOW_TOPIC_PREFIX", help="A cluster's topicPrefix.")
+    ] = TOPIC_PREFIX,
 ) -> None:
     """Register frames: a folder, COCO file or .npz.
 
@@ -49,31 +55,35 @@ def ingest(
     Running it again registers what is new and pays for nothing twice.
     """
     options = IngestOptions(
-        source_name=source, holdout_share=holdout, holdout_by=by, limit=limit, vehicle=vehicle
+        source_name=source,
+        holdout_share=holdout,
+        holdout_by=by,
+        limit=limit,
+        vehicle=vehicle,
+        topic_prefix=prefix,
     )
-    report = _ingest(open_source(path), options, state)
+    frames = open_source(path)
+    folder = state if ledger_url or blobs_url else made(state)
+    with stores(folder, ledger_url, blobs_url) as (ledger, blobs):
+        report = _ingest(frames, options, ledger, blobs)
     screen = Console(highlight=False, soft_wrap=True)
     for line in summary(report):
         screen.print(line, markup=False)
 
 
-def _ingest(source: FrameSource, options: IngestOptions, state: Path) -> IngestReport:
-    settings = ServiceSettings.embedded(made(state))
-    ledger = connect_ledger(settings.ledger_url.get_secret_value())
-    try:
-        with _progress() as progress:
-            bars = _Bars(progress)
-            return ingest_frames(
-                source,
-                ledger=ledger,
-                blobs=connect_blobs(settings.blobs_url.get_secret_value()),
-                clock=SystemClock(),
-                options=options,
-                encoder=PixelEncoder(),
-                on_progress=bars.show,
-            )
-    finally:
-        ledger.close()
+def _ingest(
+    source: FrameSource, options: IngestOptions, ledger: Ledger, blobs: Blobs
+) -> IngestReport:
+    with _progress() as progress:
+        return ingest_frames(
+            source,
+            ledger=ledger,
+            blobs=blobs,
+            clock=SystemClock(),
+            options=options,
+            encoder=PixelEncoder(),
+            on_progress=_Bars(progress).show,
+        )
 
 
 def summary(report: IngestReport) -> list[str]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from winnow.adapters.connect import connect_blobs, connect_ledger
+from winnow.cli.door import STATE_DEFAULT
+from winnow.cli.stores import BlobsUrl, LedgerUrl, State, stores
 from winnow.contracts.batch_replay import replay_batch
 from winnow.domain.errors import BadInput, NotFound
 from winnow.domain.ids import batch_id_of, round_id_of
@@ -17,36 +17,23 @@ from winnow.policy.replay import ReplayReport
 from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Ledger
 
-STATE_DEFAULT = Path(".winnow")
-
 
 def replay(
     round_number: Annotated[int, typer.Argument(min=0, help="Number of the round.")],
-    state: Annotated[
-        Path, typer.Option("--state", envvar="WINNOW_STATE", help="State folder of ring 1.")
-    ] = STATE_DEFAULT,
-    ledger_url: Annotated[
-        str, typer.Option(envvar="WINNOW_LEDGER_URL", help="A cluster's ledger instead.")
-    ] = "",
-    blobs_url: Annotated[
-        str, typer.Option(envvar="WINNOW_BLOBS_URL", help="And its object store.")
-    ] = "",
+    state: State = STATE_DEFAULT,
+    ledger_url: LedgerUrl = "",
+    blobs_url: BlobsUrl = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Choose a round's batch again from stored records; exit with 1 if a byte differs.
 
     [bold]winnow replay 1[/bold]
     """
-    if not ledger_url and not (state / "ledger.db").is_file():
+    if not (ledger_url or blobs_url) and not (state / "ledger.db").is_file():
         msg = f"{state}: expected a state folder with ledger.db, found none; name it with --state"
         raise BadInput(msg)
-    folder = state.absolute()
-    ledger = connect_ledger(ledger_url or f"sqlite:///{folder / 'ledger.db'}")
-    try:
-        blobs = connect_blobs(blobs_url or f"file://{folder / 'blobs'}")
+    with stores(state, ledger_url, blobs_url) as (ledger, blobs):
         report = replay_round(round_number, ledger=ledger, blobs=blobs)
-    finally:
-        ledger.close()
     print(_json(report) if as_json else _text(report))
     raise typer.Exit(0 if report.identical else 1)
 

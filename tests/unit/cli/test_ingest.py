@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,6 +38,11 @@ def funded(state: Path) -> Path:
     return state
 
 
+def topics_stated(state: Path) -> set[str]:
+    with closing(sqlite3.connect(state / "ledger.db")) as db:
+        return {topic for (topic,) in db.execute("SELECT topic FROM outbox")}
+
+
 def test_it_says_what_was_registered_and_how_it_was_read(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -65,3 +72,32 @@ def test_without_a_budget_it_names_the_command_that_helps(
     pets = class_folder(tmp_path / "pets")
     assert run("ingest", pets, "--state", tmp_path / "state") == 1
     assert "winnow budget allocate upload 10GB" in capsys.readouterr().err
+
+
+def test_stores_named_by_url_are_used_instead_of_a_state_folder(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    elsewhere, pets = funded(tmp_path / "elsewhere"), class_folder(tmp_path / "pets")
+    urls = ["--ledger-url", f"sqlite:///{elsewhere / 'ledger.db'}"]
+    urls += ["--blobs-url", f"file://{tmp_path / 'bucket'}"]
+    state = tmp_path / "state"
+    assert run("ingest", pets, *urls, "--prefix", "lab.", "--state", state) == 0
+    assert "8 new in the pool" in capsys.readouterr().out
+    assert (tmp_path / "bucket").is_dir()
+    assert not state.exists()
+    assert topics_stated(elsewhere) == {"lab.frames.ingested.v1"}
+    assert run("replay", 1, *urls) == 1
+    assert "round 1: expected a batch" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [("ingest", "pets"), ("replay", "1")])
+@pytest.mark.parametrize("option", ["--ledger-url", "--blobs-url"])
+def test_half_of_a_cluster_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], command: tuple[str, str], option: str
+) -> None:
+    class_folder(tmp_path / "pets")
+    what = tmp_path / "pets" if command[1] == "pets" else command[1]
+    url = f"sqlite:///{tmp_path / 'ledger.db'}"
+    assert run(command[0], what, option, url, "--state", tmp_path / "state") == 2
+    assert f"together or neither, found only {option}" in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
