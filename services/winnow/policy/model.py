@@ -8,15 +8,36 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
-from pydantic_core import ErrorDetails
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import ErrorDetails, PydanticCustomError
 
+from winnow.acquisition.registry import ACQUISITIONS
 from winnow.domain.errors import BadInput
+from winnow.strategies.registry import STRATEGIES, strategy_of
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _one_of(names: Iterable[str]) -> AfterValidator:
+    known = sorted(names)
+
+    def check(name: str) -> str:
+        if name not in known:
+            raise PydanticCustomError("unknown_name", f"expected one of {', '.join(known)}")
+        return name
+
+    return AfterValidator(check)
+
+
+AcquisitionName = Annotated[str, _one_of(ACQUISITIONS)]
+StrategyName = Annotated[str, _one_of(STRATEGIES)]
+ColdStartName = Annotated[
+    str, _one_of(name for name in STRATEGIES if "scores" not in strategy_of(name).needs)
+]
 
 
 class Section(BaseModel):
@@ -69,13 +90,13 @@ class SelectionSection(Section):
     """Which frames."""
 
     batch_size: int = Field(default=100, ge=1, description="Frames per round.")
-    acquisition: Literal["entropy", "margin", "least_confidence", "bald"] = Field(
+    acquisition: AcquisitionName = Field(
         default="bald", description="Acquisition function over the committee."
     )
-    strategy: Literal["top_k", "random", "k_center", "shortlist_k_center"] = Field(
+    strategy: StrategyName = Field(
         default="shortlist_k_center", description="Query strategy once a committee exists."
     )
-    cold_start: Literal["random", "k_center"] = Field(
+    cold_start: ColdStartName = Field(
         default="random", description="Query strategy of round 0, which needs no scores."
     )
     shortlist_factor: float = Field(

@@ -1,0 +1,35 @@
+"""A policy names acquisition functions and strategies by their registries, never by a list."""
+
+from __future__ import annotations
+
+import pytest
+
+from winnow.acquisition.registry import ACQUISITIONS
+from winnow.domain.errors import BadInput
+from winnow.policy.model import parse_policy
+from winnow.strategies.registry import STRATEGIES, strategy_of
+
+
+@pytest.mark.parametrize("name", sorted(ACQUISITIONS))
+def test_whatever_is_registered_may_be_asked_for(name: str) -> None:
+    assert parse_policy(f"selection: {{acquisition: {name}}}").selection.acquisition == name
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+def test_a_cold_start_is_any_strategy_that_needs_no_scores(name: str) -> None:
+    text = f"selection: {{strategy: {name}, cold_start: {name}}}"
+    if "scores" in strategy_of(name).needs:
+        with pytest.raises(BadInput, match=r"cold_start: expected one of k_center, random"):
+            parse_policy(text)
+    else:
+        assert parse_policy(text).selection.strategy_name(cold=True) == name
+
+
+def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_policy("selection: {acquisition: bold}", where="p.yaml")
+    assert str(refused.value) == (
+        "p.yaml: 1 mistake(s)\n"
+        "  selection.acquisition: expected one of bald, entropy, least_confidence, margin "
+        "(found 'bold')"
+    )
