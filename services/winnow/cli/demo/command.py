@@ -101,6 +101,7 @@ def _say_plan(console: Console, worlds: Sequence[World], data: Path | None) -> N
         f"Winnow demo on {source}: {first.rounds} rounds, a committee of {plan.MEMBERS}, "
         f"{len(worlds) // 2} paired seeds of chosen against random.",
         highlight=False,
+        soft_wrap=True,
     )
 
 
@@ -114,7 +115,7 @@ def run_all(worlds: Sequence[World], console: Console) -> None:
         ProcessPoolExecutor(N_PROCESSES, mp_context=context) as pool,
         Progress(
             TextColumn("{task.description:<38}"), BarColumn(), MofNCompleteColumn(),
-            TimeElapsedColumn(), console=console, transient=not console.is_terminal,
+            TimeElapsedColumn(), console=console,
         ) as progress,
     ):  # fmt: skip
         futures = [pool.submit(run_world, world) for world in worlds]
@@ -218,6 +219,8 @@ def summary(
         f"{difference.n_seeds} paired seeds"
     )
     for budget in facts.budgets:
+        if not budget.committed_steps:
+            continue
         unit, balances = budget.budget.unit.code, budget.balances
         yield (
             f"  {budget.budget.kind.value:<22} {amount(balances.spent, unit)} spent of "

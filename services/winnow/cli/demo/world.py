@@ -14,10 +14,10 @@ from winnow.domain.errors import WinnowError
 
 BUDGETS = (
     ("upload", "2GB"),
-    ("auto_label_inference", "100000000ms"),
-    ("human_annotation", "100.00"),
-    ("label_qa", "50.00"),
-    ("expert_review", "10.00"),
+    ("auto_label_inference", "3600000ms"),
+    ("human_annotation", "20.00"),
+    ("label_qa", "5.00"),
+    ("expert_review", "2.00"),
 )
 
 

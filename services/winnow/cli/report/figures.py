@@ -139,11 +139,11 @@ def project(embeddings_ND: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
 
 
 def budget_burn(budgets: Sequence[BudgetFacts]) -> str:
-    """Draw, for each budget that moved, spent and reserved against what was allocated."""
-    moved = [facts for facts in budgets if facts.committed_steps]
+    """Draw, for each budget that moved more than once, what was spent and reserved over time."""
+    moved = [facts for facts in budgets if len(facts.committed_steps) > 2]
     if not moved:
         return ""
-    figure, axes = _figure(3.3 * len(moved), 2.7, n_columns=len(moved))
+    figure, axes = _figure(3.4 * len(moved), 2.8, n_columns=len(moved))
     for ax, facts in zip(axes, moved, strict=True):
         scale, unit = _unit(facts.budget.unit.code)
         start = facts.committed_steps[0][0]
@@ -154,13 +154,16 @@ def budget_burn(budgets: Sequence[BudgetFacts]) -> str:
             seconds = [(at - start).total_seconds() for at, _ in steps]
             amounts = [amount / scale for _, amount in steps]
             ax.fill_between(seconds, amounts, step="post", color=color, linewidth=0, label=name)
+        ax.set_ylim(bottom=0)
         allocated = -facts.balances.funding / scale
-        ax.axhline(allocated, color=RANDOM, linewidth=1, linestyle="--", label="allocated")
-        ax.set_title(facts.budget.kind.value, fontsize=10, color=INK, loc="left")
+        ax.set_title(
+            f"{facts.budget.kind.value}\n{allocated:,.0f} {unit} allocated",
+            fontsize=9, color=INK, loc="left",
+        )  # fmt: skip
         ax.set_ylabel(unit, color=INK)
-        ax.set_xlabel("seconds", color=INK)
+        ax.set_xlabel("seconds since the first reservation", color=INK)
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return _svg(figure)
 
 

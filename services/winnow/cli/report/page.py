@@ -31,8 +31,8 @@ h2 { font-size:1.2rem; margin:2.8rem 0 .3rem; padding-top:1.1rem;
      border-top:1px solid var(--line) }
 h3 { font-size:1rem; margin:1.6rem 0 .5rem }
 p.lead { color:var(--soft); margin:.1rem 0 1rem; max-width:46rem }
-.cards { display:grid; grid-template-columns:repeat(auto-fit,minmax(190px,1fr)); gap:.8rem;
-         margin:1.5rem 0 .5rem }
+.cards { display:grid; grid-template-columns:repeat(3,1fr); gap:.8rem; margin:1.5rem 0 .5rem }
+@media (max-width:760px) { .cards { grid-template-columns:repeat(2,1fr) } }
 .card { background:#fff; border:1px solid var(--line); border-radius:8px; padding:.8rem 1rem }
 .card b { display:block; font-size:1.45rem; line-height:1.25; font-variant-numeric:tabular-nums }
 .card span { color:var(--soft); font-size:.84rem }
