@@ -10,8 +10,11 @@ BIN := $(VENV)/bin
 EXTRAS := console embedding rounds scoring selection labeling-gateway qa committee pipelines demo dev
 LOCKS := $(EXTRAS:%=requirements.%.txt)
 
-SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout committee
+SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout
+# What charts/winnow runs; `make images IMAGES=committee` builds the server for KServe.
+IMAGES ?= $(SERVICES)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+DOCKER ?= docker
 DOCKER_FLAGS ?=
 
 # `make demo` reads these; see `make help`.
@@ -105,8 +108,13 @@ down: ## Stop what `make up` started on this machine
 	@test ! -f .winnow/up.pid || kill "$$(cat .winnow/up.pid)"
 
 images: ## Build the container images of all services (needs docker)
-	@for name in $(SERVICES); do extra=$$(case $$name in labeling_gateway) echo labeling-gateway;; retrain|rollout) echo pipelines;; *) echo $$name;; esac); \
-	  docker build $(DOCKER_FLAGS) -f services/Dockerfile --build-arg SERVICE=$$name --build-arg EXTRA=$$extra -t winnow/$${name//_/-}:$(VERSION) .; done
+	@for name in $(IMAGES); do \
+	  extra=$$(case $$name in retrain|rollout) echo pipelines;; *) echo $${name//_/-};; esac); \
+	  $(DOCKER) build $(DOCKER_FLAGS) -f services/Dockerfile --build-arg SERVICE=$$name --build-arg EXTRA=$$extra \
+	    --build-arg FOUNDATION=$$(grep -q '^torch==' requirements.$$extra.txt && echo torch || echo plain) \
+	    --build-arg COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*') \
+	    -t winnow/$${name//_/-}:$(VERSION) .; \
+	done
 
 charts: $(VENV)/.dev ## Write values.schema.json and check the charts (needs helm)
 	@$(BIN)/python -m charts.winnow.schema
