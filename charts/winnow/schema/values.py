@@ -76,6 +76,14 @@ class SecretFiles(Values):
     mount_path: str = Field(pattern=r"^/.+")
 
 
+class Storage(Values):
+    """A volume that outlives its pod. One pod at a time has it, so there is one replica."""
+
+    size: Quantity
+    mount_path: str = Field(pattern=r"^/.+")
+    storage_class: str | None = Field(default=None, description="Absent: the cluster's default.")
+
+
 class ServiceAccount(Values):
     """The identity of a service's pods."""
 
@@ -113,6 +121,9 @@ class Service(Values):
         default={}, description="Ports beside that of health and metrics."
     )
     scratch_size: Quantity | None = Field(default=None, description="Limit of `/tmp`.")
+    storage: Storage | None = Field(
+        default=None, description="For a scripted tool's file; services keep no state in files."
+    )
     resources: Resources | None = None
     service_account: ServiceAccount = ServiceAccount()
     pod_annotations: dict[str, str] = {}

@@ -69,12 +69,19 @@ containers:
     resources: {{- $service.resources | default $values.defaults.resources | toYaml | nindent 6 }}
     volumeMounts:
       - {name: scratch, mountPath: /tmp}
+      {{- with $service.storage }}
+      - {name: storage, mountPath: {{ .mountPath }}}
+      {{- end }}
       {{- range $pos, $files := $service.secretFiles }}
       - {name: secret-{{ $pos }}, mountPath: {{ $files.mountPath }}, readOnly: true}
       {{- end }}
 volumes:
   - name: scratch
     emptyDir: {sizeLimit: {{ $service.scratchSize | default $values.defaults.scratchSize }}}
+  {{- if $service.storage }}
+  - name: storage
+    persistentVolumeClaim: {claimName: {{ $fullname }}}
+  {{- end }}
   {{- range $pos, $files := $service.secretFiles }}
   - name: secret-{{ $pos }}
     secret: {secretName: {{ $files.secret }}, defaultMode: 0440}

@@ -37,6 +37,23 @@ spec:
     {{- range $name, $port := $service.ports }}
     - {name: {{ $name }}, port: {{ $port }}, targetPort: {{ $name }}}
     {{- end }}
+{{- with $service.storage }}
+{{- if gt (int $replicas) 1 }}
+{{- fail (printf "services.%s.storage: expected null with %d replicas, as one pod at a time has a volume" $.name (int $replicas)) }}
+{{- end }}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata:
+  name: {{ $fullname }}
+  labels: {{- include "winnow.labels" $ | nindent 4 }}
+spec:
+  accessModes: [ReadWriteOnce]
+  {{- with .storageClass }}
+  storageClassName: {{ . }}
+  {{- end }}
+  resources: {requests: {storage: {{ .size }}}}
+{{- end }}
 ---
 apiVersion: apps/v1
 kind: Deployment
@@ -45,6 +62,10 @@ metadata:
   labels: {{- include "winnow.labels" . | nindent 4 }}
 spec:
   replicas: {{ $replicas }}
+  {{- if $service.storage }}
+  # Two pods cannot have the volume at once, on two nodes not even for a moment.
+  strategy: {type: Recreate}
+  {{- end }}
   selector:
     matchLabels: {{- include "winnow.selector" . | nindent 6 }}
   template:

@@ -16,6 +16,7 @@ ROOT = Path(__file__).parents[3]
 MODELS = {
     "ConfigMap": "V1ConfigMap",
     "Deployment": "V1Deployment",
+    "PersistentVolumeClaim": "V1PersistentVolumeClaim",
     "PodDisruptionBudget": "V1PodDisruptionBudget",
     "Secret": "V1Secret",
     "Service": "V1Service",

@@ -12,6 +12,7 @@ MANY = {
     "services": {
         "qa": {
             "replicas": 3,
+            "storage": None,
             "settings": {"tick_seconds": 0.5, "attempts_max": 12_000_000, "http_port": 9000},
             "secretSettings": {"review_token": {"secret": "review", "key": "token"}},
             "secretFiles": [{"secret": "ca", "mountPath": "/etc/ca"}],
@@ -145,6 +146,25 @@ def test_replicas_bring_a_disruption_budget(many: Rendered) -> None:
     assert many.one("PodDisruptionBudget", "winnow-qa").spec.max_unavailable == 1
 
 
+@pytest.mark.parametrize("name", ["labeling_gateway", "qa"])
+def test_a_scripted_tool_outlives_its_pod(plain: Rendered, name: str) -> None:
+    deployment = plain.one("Deployment", _dashed(name))
+    volumes = {volume.name: volume for volume in deployment.spec.template.spec.volumes}
+    mounts = {mount.name: mount.mount_path for mount in _container(deployment).volume_mounts}
+    file = plain.one("ConfigMap", _dashed(name)).data[f"WINNOW_{name.upper()}_SCRIPTED_PATH"]
+    claim = plain.one("PersistentVolumeClaim", _dashed(name))
+    assert volumes["storage"].persistent_volume_claim.claim_name == claim.metadata.name
+    assert file.startswith(f"{mounts['storage']}/")
+    assert deployment.spec.strategy.type == "Recreate"
+
+
+def test_a_service_keeps_no_volume_unless_it_says_so(plain: Rendered, many: Rendered) -> None:
+    claims = {"winnow-labeling-gateway", "winnow-qa"}
+    assert set(plain.all("PersistentVolumeClaim")) == claims
+    assert set(many.all("PersistentVolumeClaim")) == claims - {"winnow-qa"}
+    assert many.one("Deployment", "winnow-qa").spec.strategy is None
+
+
 def test_services_are_added_and_left_out_by_name(many: Rendered) -> None:
     assert "winnow-committee" in many.all("Deployment")
     assert "winnow-rollout" not in many.all("Deployment")
@@ -169,6 +189,7 @@ def test_a_service_may_have_secrets_an_identity_and_a_place(many: Rendered) -> N
         ({"topicPrefx": "x"}, "topicPrefx"),
         ({"services": {"qa": {"replicas": "two"}}}, "replicas"),
         ({"connections": {"existingSecret": ""}}, "existingSecret"),
+        ({"services": {"qa": {"replicas": 2}}}, "services.qa.storage: expected null"),
     ],
 )
 def test_helm_refuses_mistakes(values: dict[str, object], text: str) -> None:
