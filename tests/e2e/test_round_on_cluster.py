@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +14,14 @@ import pytest
 import yaml
 
 from tests.e2e.cluster import Cluster, forwarded, kubectl
-from winnow.adapters.connect import connect_blobs, connect_ledger
-from winnow.adapters.frame_sources.open import open_source
-from winnow.adapters.pixel_encoder import PixelEncoder
-from winnow.adapters.system_clock import SystemClock
 from winnow.cli.demo.plan import write_digits
 from winnow.cli.demo.world import BUDGETS
-from winnow.runtime.ingestion import IngestOptions, ingest_frames
 
 pytestmark = pytest.mark.cluster
 NAMESPACE = os.environ.get("WINNOW_TEST_NAMESPACE", "winnow")
 ROUND_SECONDS_MAX = 900.0
 N_FRAMES = 400
+HOLDOUT = ("--holdout", "0.2", "--by", "cluster")
 CHANCE = 0.1
 N_LABELS = 60
 ROLES = ("budget_owner", "ml_engineer", "data_steward")
@@ -57,15 +53,26 @@ def winnow(cluster: Cluster) -> Winnow:
 
 def _winnow(cluster: Cluster, token: str, *arguments: str) -> Any:
     environment = {
-        **os.environ,
         "WINNOW_CONSOLE_URL": cluster.console_url,
         "WINNOW_TOKEN": token,
         "SSL_CERT_FILE": str(cluster.console_certificate),
     }
-    command = [str(Path(sys.executable).with_name("winnow")), *arguments, "--json"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    return json.loads(_said([*arguments, "--json"], environment))
+
+
+def _on_stores(cluster: Cluster, *arguments: str) -> str:
+    """Run a command that opens the cluster's ledger and object store itself."""
+    environment = {"WINNOW_LEDGER_URL": cluster.ledger_url, "WINNOW_BLOBS_URL": cluster.blobs_url}
+    return _said(arguments, environment)
+
+
+def _said(arguments: Sequence[str], environment: Mapping[str, str]) -> str:
+    command = [str(Path(sys.executable).with_name("winnow")), *arguments]
+    done = subprocess.run(
+        command, env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, f"{' '.join(arguments)}: {done.stdout}{done.stderr}"
-    return json.loads(done.stdout)
+    return done.stdout
 
 
 def test_every_pod_is_ready() -> None:
@@ -78,7 +85,8 @@ def test_one_round_from_frames_to_a_committee(
     funded = {str(budget["id"]) for budget in winnow("budget", "show")}
     for kind, amount in (pair for pair in BUDGETS if pair[0] not in funded):
         winnow("budget", "allocate", kind, amount)
-    _ingest(cluster, write_digits(tmp_path / "digits.npz"))
+    frames = str(write_digits(tmp_path / "digits.npz"))
+    _on_stores(cluster, "ingest", frames, *HOLDOUT, "--limit", str(N_FRAMES))
     policy = tmp_path / "policy.yaml"
     policy.write_text(yaml.safe_dump(POLICY))
     asked = winnow("round", "open", "--policy", str(policy), "--wait", "--timeout", "120")
@@ -90,33 +98,7 @@ def test_one_round_from_frames_to_a_committee(
     assert done["labels"].get("approved_for_training", 0) > N_LABELS // 2
     assert done["metrics"]["accuracy"] > 3 * CHANCE
     assert all(row["reserved"] in (0, "0") for row in done["money"]), done["money"]
-    _replay(cluster, number)
-
-
-def _ingest(cluster: Cluster, path: Path) -> None:
-    ledger = connect_ledger(cluster.ledger_url)
-    try:
-        ingest_frames(
-            open_source(path),
-            ledger=ledger,
-            blobs=connect_blobs(cluster.blobs_url),
-            clock=SystemClock(),
-            options=IngestOptions(holdout_share=0.2, holdout_by="cluster", limit=N_FRAMES),
-            encoder=PixelEncoder(),
-        )
-    finally:
-        ledger.close()
-
-
-def _replay(cluster: Cluster, number: str) -> None:
-    environment = {
-        **os.environ,
-        "WINNOW_LEDGER_URL": cluster.ledger_url,
-        "WINNOW_BLOBS_URL": cluster.blobs_url,
-    }
-    command = [str(Path(sys.executable).with_name("winnow")), "replay", number]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert "identical" in _on_stores(cluster, "replay", number)
 
 
 def _closed(winnow: Winnow, number: str) -> Mapping[str, Any]:
