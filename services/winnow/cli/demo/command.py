@@ -8,6 +8,7 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from winnow.adapters.file_blobs import FileBlobs
+from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli.demo import plan
 from winnow.cli.demo.plan import World
@@ -50,8 +52,15 @@ def demo(
     """
     console = Console()
     started = time.monotonic()
+    base = plan.size_of(size)
+    if data is not None:
+        # Own frames are larger than digits: fewer seeds unless more are asked for.
+        n_seeds = seeds or min(base.n_seeds, 3)
+        source = open_source(data)
+        chosen_size = plan.fitted(base, source=source, n_frames_max=limit, n_seeds=n_seeds)
+    else:
+        chosen_size = replace(base, n_seeds=seeds or base.n_seeds)
     shutil.rmtree(out, ignore_errors=True)
-    chosen_size = _sized(size, seeds, own_data=data is not None)
     worlds = plan.worlds(
         data=(data or plan.write_digits(out / "digits.npz")).absolute(),
         out=out.absolute(),
@@ -85,13 +94,6 @@ def demo(
     console.print(f"time                     {time.monotonic() - started:.0f} s")
     console.print(f"state of the shown run   {main.state_dir}", soft_wrap=True)
     console.print(f"report                   {path}", style="bold", soft_wrap=True)
-
-
-def _sized(size: str, seeds: int, *, own_data: bool) -> plan.Size:
-    """Give the size; own data take fewer seeds, because their frames are larger."""
-    base = plan.size_of(size)
-    n_seeds = seeds or (min(base.n_seeds, 3) if own_data else base.n_seeds)
-    return plan.Size(n_seeds=n_seeds, batch_size=base.batch_size, rounds=base.rounds)
 
 
 def _say_plan(console: Console, worlds: Sequence[World], data: Path | None) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import yaml
 
 from winnow.domain.errors import BadInput
+from winnow.ports.frame_source import FrameSource
 
 MEMBERS = 4
+FRAMES_MIN = 50
+"""Fewer frames leave no pool after the holdout that three rounds could choose from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,31 @@ def size_of(name: str) -> Size:
         msg = f"--size: expected one of {', '.join(SIZES)}, found {name!r}"
         raise BadInput(msg)
     return SIZES[name]
+
+
+def fitted(size: Size, *, source: FrameSource, n_frames_max: int, n_seeds: int) -> Size:
+    """Fit a size to data: a batch is at most a tenth of the frames, and never a handful.
+
+    Raises
+    ------
+    BadInput
+        The scripted annotators could not answer, or there is nothing to choose from.
+    """
+    n_frames = min(source.n_frames, n_frames_max or source.n_frames)
+    if len(source.class_names) < 2:
+        found = ", ".join(source.class_names) or "no known labels"
+        msg = (
+            f"{source.name}: the demo's annotators are scripted and must know the answers: "
+            "expected two classes or more (a sub-folder per class, a COCO file, labels in the "
+            f".npz), found {found}. For frames without labels: winnow ingest, winnow round open, "
+            "winnow up."
+        )
+        raise BadInput(msg)
+    if n_frames < FRAMES_MIN:
+        msg = f"{source.name}: expected at least {FRAMES_MIN} frames, found {n_frames}"
+        raise BadInput(msg)
+    batch_size = max(2 * len(source.class_names), min(size.batch_size, n_frames // 10))
+    return replace(size, batch_size=batch_size, n_seeds=n_seeds or size.n_seeds)
 
 
 def write_digits(path: Path) -> Path:
