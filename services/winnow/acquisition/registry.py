@@ -38,6 +38,11 @@ ACQUISITIONS: Final[dict[str, Acquisition]] = {
 }
 
 
+def acquisition_names() -> tuple[str, ...]:
+    """Give the names of all acquisition functions, sorted."""
+    return tuple(sorted(ACQUISITIONS))
+
+
 def acquisition_of(name: str) -> Acquisition:
     """Give an acquisition function.
 
@@ -49,5 +54,5 @@ def acquisition_of(name: str) -> Acquisition:
     try:
         return ACQUISITIONS[name]
     except KeyError:
-        msg = f"acquisition: expected one of {', '.join(sorted(ACQUISITIONS))}, found {name!r}"
+        msg = f"acquisition: expected one of {', '.join(acquisition_names())}, found {name!r}"
         raise BadInput(msg) from None

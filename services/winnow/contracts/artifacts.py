@@ -220,6 +220,8 @@ class Batch(Manifest):
     """What the batch could have cost at most: the fifth thing that the choice depends on."""
     held: tuple[str, ...] = ()
     """Eligible frames of the snapshot that another round took meanwhile; the sixth. Sorted."""
+    acquisitions: tuple[str, ...] = ("bald", "entropy", "least_confidence", "margin")
+    """Functions whose scores are on the records: one that is added later changes no replay."""
     candidate_record: BlobRef | None = None
     """Evidence: the candidate score record of this choice."""
     amendments: tuple[Amendment, ...] = ()

@@ -19,7 +19,7 @@ from winnow.contracts.artifacts import (
 from winnow.contracts.batches import batch_table, candidates_table, load_inputs, sources_of
 from winnow.domain.blob_ref import BlobRef
 from winnow.policy.replay import ReplayReport, Table, first_difference
-from winnow.policy.select import propose
+from winnow.policy.select import SELECTOR_VERSION, propose
 from winnow.ports.blobs import Blobs
 
 
@@ -48,8 +48,16 @@ def replay_batch(blobs: Blobs, manifest: BlobRef) -> ReplayReport:
         batch_id=batch.batch_id,
         tables=tuple(name for name, *_ in pairs),
         n_amendments=len(batch.amendments),
-        first_difference=next(filter(None, differences), ""),
+        first_difference=_by_version(proposed, next(filter(None, differences), "")),
     )
+
+
+def _by_version(batch: Batch, difference: str) -> str:
+    """Say of a difference that another selector made the batch, if so."""
+    if not difference or batch.selector_version == SELECTOR_VERSION:
+        return difference
+    versions = f"selector {batch.selector_version}, replayed by selector {SELECTOR_VERSION}"
+    return f"{difference}; chosen by {versions}"
 
 
 def _amended(blobs: Blobs, proposed: Batch, batch: Batch) -> pa.Table:

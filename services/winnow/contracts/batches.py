@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from winnow.acquisition.registry import acquisition_names
 from winnow.contracts.artifacts import (
     BATCH,
     CANDIDATES,
@@ -52,6 +53,8 @@ class Sources:
     affordable_micros: int
     held: tuple[str, ...] = ()
     """Frames with a label or on their way to one; those outside the pool do not matter."""
+    acquisitions: tuple[str, ...] = field(default_factory=acquisition_names)
+    """Functions whose scores go on the candidate records."""
 
 
 def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
@@ -84,6 +87,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         scored=scored,
         probs_NMC=probs_NMC,
         held=tuple(sorted(eligible & set(sources.held))),
+        acquisitions=sources.acquisitions,
     )
 
 
@@ -260,6 +264,7 @@ def batch_manifest(
         budget_ids=snapshot.budget_ids,
         affordable_micros=sources.affordable_micros,
         held=inputs.held,
+        acquisitions=sources.acquisitions,
         candidate_record=candidate_record,
     )
 
@@ -274,4 +279,5 @@ def sources_of(batch: Batch) -> Sources:
         seed=batch.seed,
         affordable_micros=batch.affordable_micros,
         held=batch.held,
+        acquisitions=batch.acquisitions,
     )

@@ -8,7 +8,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from winnow.acquisition.registry import ACQUISITIONS, acquisition_of
+from winnow.acquisition.registry import acquisition_of
 from winnow.policy.proposal import Flags, Floats, Positions, SelectionInputs, Strings
 from winnow.strategies.protocol import Candidates
 
@@ -37,7 +37,7 @@ class Pool:
         probs_NMC = inputs.probs_NMC
         if probs_NMC is not None and not whole:
             probs_NMC = probs_NMC[kept[inputs.scored]]
-        components = _components(probs_NMC, scored)
+        components = _components(inputs.acquisitions, probs_NMC, scored)
         rows = inputs.embeddings_ND
         name = inputs.policy.selection.acquisition
         candidates = Candidates(
@@ -67,11 +67,13 @@ class Pool:
         )
 
 
-def _components(probs_NMC: npt.NDArray[np.float32] | None, scored: Flags) -> dict[str, Floats]:
+def _components(
+    names: tuple[str, ...], probs_NMC: npt.NDArray[np.float32] | None, scored: Flags
+) -> dict[str, Floats]:
     if probs_NMC is None:
         return {}
     components: dict[str, Floats] = {}
-    for name in sorted(ACQUISITIONS):
+    for name in names:
         components[name] = np.full(len(scored), np.nan)
-        components[name][scored] = ACQUISITIONS[name].score(probs_NMC)
+        components[name][scored] = acquisition_of(name).score(probs_NMC)
     return components

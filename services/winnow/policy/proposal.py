@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
 
+from winnow.acquisition.registry import acquisition_names
 from winnow.domain.errors import BadInput
 from winnow.policy.model import Policy
 
@@ -44,6 +45,8 @@ class SelectionInputs:
     """[scored frames, M, C] in their order; none without a committee."""
     held: tuple[str, ...] = ()
     """Frame ids that another round took since the snapshot."""
+    acquisitions: tuple[str, ...] = field(default_factory=acquisition_names)
+    """Functions whose scores go on the records, the policy's among them."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""

@@ -14,6 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.unit.selection.pools import ROUND, store_pool
+from winnow.acquisition.registry import ACQUISITIONS
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli.replay import replay, replay_round
@@ -165,3 +166,19 @@ def test_the_command_prints_identical_or_the_difference_and_exits_with_it(tmp_pa
     differs = CliRunner().invoke(command(), ["2", "--state", str(tmp_path), "--json"])
     assert differs.exit_code == 1
     assert json.loads(differs.output)["first_difference"].startswith("candidates, row ")
+
+
+def test_an_acquisition_function_that_is_added_later_changes_no_replay(
+    blobs: FileBlobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, manifest = stored_batch(blobs)
+    monkeypatch.setitem(ACQUISITIONS, "again", ACQUISITIONS["entropy"])
+    assert replay_batch(blobs, manifest).identical
+    assert "again" in stored_batch(blobs)[0].acquisitions
+
+
+def test_a_difference_says_that_another_selector_chose(blobs: FileBlobs) -> None:
+    batch, _ = stored_batch(blobs)
+    older = batch.model_copy(update={"selector_version": "0", "seed": batch.seed + 1})
+    report = replay_batch(blobs, write_manifest(blobs, older, prefix="x"))
+    assert report.first_difference.endswith("chosen by selector 0, replayed by selector 1")
