@@ -63,7 +63,8 @@ def connect_blobs(url: str) -> Blobs:
 
 
 def _path(url: str) -> Path:
-    return Path(unquote(urlsplit(url).path))
+    # `sqlite:////tmp/x` and `sqlite:///tmp/x` are the same absolute path.
+    return Path("/", unquote(urlsplit(url).path).lstrip("/"))
 
 
 def _unknown(what: str, scheme: str, known: str) -> BadInput:

@@ -16,7 +16,7 @@ BROKEN_CODES = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 def told(error: Exception) -> str:
     """Give the words for people."""
     text = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-    return f"{text}; {HELP}" if _is_full(error) else text
+    return f"{text}; {HELP}" if is_full(error) else text
 
 
 def is_broken(error: BaseException | None) -> bool:
@@ -24,7 +24,8 @@ def is_broken(error: BaseException | None) -> bool:
     return isinstance(error, sqlite3.Error) and _code(error) in BROKEN_CODES
 
 
-def _is_full(error: Exception) -> bool:
+def is_full(error: BaseException | None) -> bool:
+    """Tell whether there was no room, as far as the error shows."""
     if isinstance(error, OSError):
         return error.errno in FULL_ERRNOS
     return isinstance(error, sqlite3.Error) and _code(error) in FULL_CODES

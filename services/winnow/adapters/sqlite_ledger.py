@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import sqlite
 from sqlalchemy.pool import QueuePool
 
-from winnow.adapters.disk_errors import is_broken, told
+from winnow.adapters.disk_errors import is_broken, is_full, told
 from winnow.adapters.sql.driver import Driver
 from winnow.adapters.sql.ledger import SqlLedger
 from winnow.adapters.sql.migrate import migrate
@@ -27,6 +27,10 @@ class SqliteDriver(Driver):
     def is_passing(self, error: Exception) -> bool:
         """Tell whether the same work may succeed later."""
         return getattr(error, "sqlite_errorcode", 0) & 0xFF in PASSING
+
+    def lasts(self, error: BaseException | None) -> bool:
+        """Tell whether the disk is full."""
+        return is_full(error)
 
     def told(self, error: Exception) -> str:
         """Give a failure in words for people."""

@@ -56,7 +56,7 @@ class LazyGroup(TyperGroup):
 
         So does a file that cannot be read or written: the person's disk, not a bug of ours.
         """
-        from winnow.domain.errors import Retryable, WinnowError
+        from winnow.domain.errors import WinnowError
 
         try:
             return super().invoke(ctx)
@@ -65,14 +65,11 @@ class LazyGroup(TyperGroup):
 
             raise fail(error, as_json=False) from error
         except OSError as error:
-            from winnow.adapters.disk_errors import told
-            from winnow.cli.door import fail
+            from winnow.cli.door import fail_of_disk
 
             if error.errno == errno.EPIPE:
                 raise  # `winnow … | head`: typer ends quietly
-            where = error.filename or "the operating system"
-            msg = f"{where}: expected to read or write, found: {told(error)}"
-            raise fail(Retryable(msg), as_json=False) from error
+            raise fail_of_disk(error) from error
 
 
 def load(name: str) -> Any:  # noqa: ANN401 - a command of typer's

@@ -13,8 +13,9 @@ from typing import Annotated, Any, Concatenate, ParamSpec
 import typer
 from rich.console import Console
 
+from winnow.adapters.disk_errors import told
 from winnow.cli.client import ConsoleClient, Document
-from winnow.domain.errors import BadInput, WinnowError
+from winnow.domain.errors import BadInput, Retryable, WinnowError
 
 P = ParamSpec("P")
 STATE_DEFAULT = Path(".winnow")
@@ -66,6 +67,13 @@ def fail(error: WinnowError, *, as_json: bool) -> typer.Exit:
     else:
         typer.echo(f"{kind}: {error}", err=True)
     return typer.Exit(2 if isinstance(error, BadInput) else 1)
+
+
+def fail_of_disk(error: OSError) -> typer.Exit:
+    """Print what the operating system refused as one block and give the exit."""
+    where = error.filename or "a file"
+    msg = f"{where}: expected to read or write, found: {told(error)}"
+    return fail(Retryable(msg), as_json=False)
 
 
 def _reading(

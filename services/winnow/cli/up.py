@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -33,7 +33,9 @@ def up(
     timeout_seconds: Annotated[
         float, typer.Option("--timeout", min=0, help="With --until-idle: give up after; 0 never.")
     ] = 0.0,
-    log_level: Annotated[str, typer.Option(help="debug, info, warning or error.")] = "info",
+    log_level: Annotated[
+        Literal["debug", "info", "warning", "error"], typer.Option(help="Least that is logged.")
+    ] = "info",
 ) -> None:
     """Run all services on one state folder until Ctrl-C.
 

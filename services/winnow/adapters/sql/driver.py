@@ -40,6 +40,11 @@ class Driver(ABC):
     def is_passing(self, error: Exception) -> bool:
         """Tell whether the same work may succeed later."""
 
+    def lasts(self, error: BaseException | None) -> bool:
+        """Tell whether somebody must do something first: then nobody waits for long."""
+        del error
+        return False
+
     def told(self, error: Exception) -> str:
         """Give a failure in words for people."""
         return str(error)

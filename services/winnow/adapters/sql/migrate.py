@@ -8,12 +8,14 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
-from tenacity import retry, retry_if_exception_type, stop_after_delay, wait_random_exponential
+from tenacity import RetryCallState, retry, retry_if_exception_type, wait_random_exponential
 
 from winnow.adapters.sql.driver import Driver
 from winnow.domain.errors import Retryable
 
 HEAD = "0001"
+LASTING_SECONDS = 1.0
+"""A full disk is looked at again for so long only: a person waits for the answer."""
 MIGRATIONS = Path(__file__).parent / "migrations"
 
 
@@ -29,11 +31,23 @@ def migrate(
     """
     attempt = retry(
         retry=retry_if_exception_type(Retryable),
-        stop=stop_after_delay(patience_seconds),
+        stop=_given_up(driver, patience_seconds),
         wait=wait_random_exponential(multiplier=0.02, max=1.0),
         reraise=True,
     )
     attempt(_migrate)(driver, connect, url)
+
+
+def _given_up(driver: Driver, patience_seconds: float) -> Callable[[RetryCallState], bool]:
+    def stop(state: RetryCallState) -> bool:
+        error = state.outcome.exception() if state.outcome else None
+        cause = getattr(error.__cause__, "orig", None) if error else None
+        patience = (
+            min(patience_seconds, LASTING_SECONDS) if driver.lasts(cause) else patience_seconds
+        )
+        return (state.seconds_since_start or 0.0) >= patience
+
+    return stop
 
 
 def _migrate(driver: Driver, connect: Callable[[], Any], url: str) -> None:
