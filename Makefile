@@ -105,7 +105,8 @@ up: $(VENV)/.demo ## Run all services on this machine (state in .winnow)
 	@$(BIN)/winnow up
 
 down: ## Stop what `make up` started on this machine
-	@test ! -f .winnow/up.pid || kill "$$(cat .winnow/up.pid)"
+	@if test -f .winnow/up.lock && ! flock -n .winnow/up.lock true; then kill "$$(cat .winnow/up.lock)"; \
+	else echo "Nothing runs on .winnow."; fi
 
 images: ## Build the container images of all services (needs docker)
 	@for name in $(IMAGES); do \
