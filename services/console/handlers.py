@@ -7,13 +7,15 @@ else that people ask for is left as a command for the service that owns the subj
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from datetime import datetime
 from uuid import UUID
 
 from console.calls import Answer, Call, canonical
+from winnow.contracts.budget_reports import reports_of
 from winnow.domain import errors
+from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import BudgetId, Micros, Period
 from winnow.domain.labels import Role
 from winnow.domain.money import (
@@ -30,6 +32,8 @@ from winnow.domain.money import (
 )
 from winnow.domain.tables import COMMANDS, PEOPLE, PersonRow
 from winnow.domain.units import unit_of
+from winnow.evidence.artifact import Producer
+from winnow.evidence.budget_report import BudgetReport
 from winnow.ports.ledger import Transaction
 
 CURRENCY_DEFAULT = "USD"
@@ -105,11 +109,24 @@ def correct(
     return _settled(tx, outcome, budget_id, period)
 
 
-def close(tx: Transaction, call: Call, *, budget_id: BudgetId, period: Period | None) -> Answer:
-    """Close a period for ever; refused while reservations are open."""
+def close(
+    tx: Transaction,
+    call: Call,
+    *,
+    budget_id: BudgetId,
+    period: Period | None,
+    producer: Producer,
+    keep: Callable[[BudgetReport], BlobRef],
+) -> Answer:
+    """Close a period for ever and keep its report; refused while reservations are open."""
     period = period or tx.money.open_period(budget_id)
     request = Close(call.transfer_id, budget_id, period, call.person.name, call.at)
-    return _settled(tx, tx.money.close(request), budget_id, period)
+    answer = _settled(tx, tx.money.close(request), budget_id, period)
+    if answer.refusal is not None:
+        return answer
+    budget = tx.money.budget(budget_id)
+    (report,) = reports_of(tx.money, budget, period, producer=producer, at=call.at)
+    return replace(answer, document={**answer.document, "report": asdict(keep(report))})
 
 
 def transfer(

@@ -11,6 +11,7 @@ from console import handlers
 from console.api import bodies, views
 from console.api.desk import Desk
 from console.calls import Document
+from winnow.contracts.budget_reports import reports_of, store_report
 from winnow.domain.ids import BudgetId, Period
 from winnow.evidence.budget_report import BudgetReport
 
@@ -55,7 +56,7 @@ def _reading(router: APIRouter, desk: Desk) -> None:
                 document
                 for budget in view.money.budgets()
                 if budget_id in {None, budget.budget_id}
-                for document in views.reports_of(
+                for document in reports_of(
                     view.money, budget, period, producer=desk.producer, at=at
                 )
             ]
@@ -106,11 +107,18 @@ def _moving(router: APIRouter, desk: Desk) -> None:
 
     @router.post("/{budget_id}/close")
     def close(request: Request, budget_id: str, body: bodies.CloseBody) -> Document:
-        """Close a period for ever."""
+        """Close a period for ever; the answer names its sealed report in the object store."""
         arguments = {"budget_id": budget_id, **body.model_dump(mode="json")}
         call = desk.call(request, "budget.close", arguments, group=budget_id)
         period = Period(body.period) if body.period else None
-        return desk.act(call, partial(handlers.close, budget_id=BudgetId(budget_id), period=period))
+        work = partial(
+            handlers.close,
+            budget_id=BudgetId(budget_id),
+            period=period,
+            producer=desk.producer,
+            keep=partial(store_report, desk.blobs),
+        )
+        return desk.act(call, work)
 
 
 def _transferring(router: APIRouter, desk: Desk) -> None:

@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 
 from console.api.label_views import label_counts
 from console.api.round_views import round_summary, waits_of
-from winnow.domain.ids import derived_uuid
 from winnow.domain.money import Budget, Entry
 from winnow.domain.tables import (
     BATCHES,
@@ -26,8 +25,6 @@ from winnow.domain.tables import (
     ExceptionRow,
     RoundRow,
 )
-from winnow.evidence.artifact import Producer
-from winnow.evidence.budget_report import BudgetReport, budget_report
 from winnow.ports.ledger import Money, Records, Transaction
 
 Document = dict[str, object]
@@ -58,28 +55,6 @@ def budget_document(money: Money, budget: Budget) -> Document:
             for period, closed in money.periods(budget.budget_id)
         ],
     }
-
-
-def reports_of(
-    money: Money, budget: Budget, period: str | None, *, producer: Producer, at: datetime
-) -> list[BudgetReport]:
-    """Give the sealed reports of a budget's periods, after verifying its whole chain."""
-    money.verify_chain(budget.budget_id)
-    periods = [name for name, _ in money.periods(budget.budget_id) if period in {None, name}]
-    entries = list(money.entries(budget.budget_id))
-    last_hash = entries[-1].hash if entries else ""
-    return [
-        budget_report(
-            budget,
-            name,
-            money.balances(budget.budget_id, name),
-            entries,
-            report_id=derived_uuid("budget_report", budget.budget_id, name, last_hash),
-            created_at=at,
-            producer=producer,
-        )
-        for name in periods
-    ]
 
 
 def last_entries(money: Money, budget: Budget, limit: int) -> list[Document]:

@@ -8,6 +8,7 @@ from uuid import UUID
 import pytest
 
 from tests.unit.console.conftest import House
+from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import BudgetId, Micros, Period
 from winnow.domain.money import Commit, Reserve
 from winnow.evidence.budget_report import BudgetReport
@@ -213,3 +214,16 @@ def test_a_report_is_sealed_and_says_what_each_round_spent(house: House) -> None
     assert (found.allocation, found.spend, found.remaining) == (100, 40, 60)
     assert found.spend_by_round == (("r0", 40),)
     assert house.get("/v1/budgets/report?period=2031-Q1") == []
+
+
+def test_closing_a_period_keeps_its_sealed_report(house: House) -> None:
+    allocate(house)
+    reserve(house)
+    commit(house)
+    answer = house.do("/v1/budgets/human_annotation/close", {}, key="close-1")["answer"]
+    kept = BudgetReport.model_validate_json(house.blobs.get(BlobRef(**answer["report"])))
+    assert kept.verify()
+    assert kept.close_record is not None
+    assert (kept.close_record.signer, kept.spend, kept.remaining) == ("me", 40, 0)
+    again = house.do("/v1/budgets/human_annotation/close", {}, key="close-1")
+    assert again["answer"] == answer
