@@ -65,6 +65,11 @@ def ticks(settings: QaSettings, ports: handlers.Ports) -> tuple[Tick, ...]:
         Tick("verdicts", often, partial(handlers.on_verdicts_tick, ports=ports)),
         Tick("expire", settings.expiry_tick_seconds, partial(handlers.on_expire_tick, ports=ports)),
         Tick(
+            "reconcile",
+            settings.reconcile_tick_seconds,
+            partial(handlers.on_reconcile_tick, ports=ports),
+        ),
+        Tick(
             "approvals",
             settings.approvals_tick_seconds,
             partial(handlers.on_approvals_tick, ports=ports),

@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
 
 from qa import metrics
 from winnow.contracts.answers import read_answer
+from winnow.contracts.artifacts import Batch
 from winnow.contracts.inspections import (
     QA,
     Verdict,
@@ -16,23 +16,23 @@ from winnow.contracts.inspections import (
     defects_of,
     release_inspection,
     reserve_inspections,
-    review_item,
-    review_project,
     settle,
     verdict_kind,
 )
 from winnow.contracts.promotions import end_approvals
-from winnow.contracts.qa_items import filled, frames_of, item_of, put_item
+from winnow.contracts.qa_items import filled, item_of, put_item
 from winnow.contracts.qa_stages import (
     OPEN,
     Case,
     approve_some,
     decide_lot,
+    halt_some,
     open_case,
     pass_lot,
     plan_sample,
     prepare_promotion,
 )
+from winnow.contracts.reviews import cancel_reviews, submit_reviews
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Conflict, NotAllowed
 from winnow.domain.events import (
@@ -43,7 +43,6 @@ from winnow.domain.events import (
     TaskClosed,
     VerdictKind,
 )
-from winnow.domain.ids import TaskId
 from winnow.domain.label_rules import APPROVED
 from winnow.domain.labeling_rows import CursorRow, QaBatchRow, QaItemRow
 from winnow.domain.labels import Actor, Role
@@ -56,6 +55,10 @@ from winnow.ports.ledger import Ledger, Transaction
 
 CURSOR = "reviews"
 StageStep = Callable[..., list[Event] | None]
+CHUNKED: Mapping[str, StageStep] = {
+    "lot": pass_lot, "approval": approve_some, "halting": halt_some,
+}  # fmt: skip
+"""Stages that wait for nobody, and take as many ticks as their labels need."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,17 +106,23 @@ def on_inspect_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
         sampled = view.records.find(QA_ITEMS, state="sampled", limit=ports.items_per_tick)
         reworked = view.records.find(QA_ITEMS, state="reworked", limit=ports.items_per_tick)
         cases = _cases(view, ports, [*sampled, *reworked])
-    for batch_id, items in groupby(sorted(sampled, key=_by_batch), key=_by_batch):
-        case = cases[batch_id]
-        frames = frames_of(ports.blobs, case.batch)
-        project_id = ports.tool.ensure_project(review_project(case.batch))
-        ports.tool.submit(project_id, [review_item(i, frames[i.frame_id]) for i in items])
+    submit_reviews(ports.tool, ports.blobs, _batches(cases), sampled)
     for item in sampled:
         put_item(tx, replace(item, state="inspecting", due_at=cases[item.batch_id].due_at))
     events: list[Event] = []
     for item in reworked:
         events += _order_again(tx, item, cases[item.batch_id])
     return _counted(events)
+
+
+def on_reconcile_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
+    """Submit all open reviews again: a tool that lost some (or all) of them gets them back."""
+    del tx
+    with ports.ledger.snapshot() as view:
+        items = view.records.find(QA_ITEMS, state="inspecting")
+        cases = _cases(view, ports, items)
+    submit_reviews(ports.tool, ports.blobs, _batches(cases), items)
+    return []
 
 
 def on_verdicts_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
@@ -151,9 +160,7 @@ def on_expire_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
         cases = _cases(view, ports, rows)
     if not rows or ports.tool.poll(found.cursor if found else "")[0]:
         return []  # reviews that lie in the tool were done in time: they are taken first
-    for batch_id, items in groupby(sorted(rows, key=_by_batch), key=_by_batch):
-        project_id = ports.tool.ensure_project(review_project(cases[batch_id].batch))
-        ports.tool.cancel(project_id, [TaskId(item.task_id) for item in items])
+    cancel_reviews(ports.tool, _batches(cases), rows)
     events: list[Event] = []
     for row in rows:
         item = tx.records.get(QA_ITEMS, row.key)
@@ -210,8 +217,8 @@ def _next_step(row: QaBatchRow, counts: Mapping[str, int]) -> StageStep | None:
     """Give what a batch is ready for; None while it waits for people."""
     if row.stage == "answers":
         return plan_sample if _all_closed(row, counts) else None
-    if row.stage in {"lot", "approval"}:
-        return pass_lot if row.stage == "lot" else approve_some
+    if row.stage in CHUNKED:
+        return CHUNKED[row.stage]
     if OPEN & counts.keys():
         return None
     if row.stage == "sample":
@@ -275,6 +282,10 @@ def _cases(view: Transaction, ports: Ports, items: Sequence[QaItemRow]) -> dict[
     return {row.key: _case(row, ports) for row in rows if row is not None}
 
 
+def _batches(cases: Mapping[str, Case]) -> dict[str, Batch]:
+    return {batch_id: case.batch for batch_id, case in cases.items()}
+
+
 def _counted(events: list[Event]) -> list[Event]:
     for event in events:
         if isinstance(event, LabelReviewed):
@@ -284,7 +295,3 @@ def _counted(events: list[Event]) -> list[Event]:
         elif not isinstance(event, TaskClosed):
             metrics.BATCHES.labels("promoted").inc()
     return events
-
-
-def _by_batch(item: QaItemRow) -> str:
-    return item.batch_id

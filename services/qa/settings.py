@@ -30,6 +30,9 @@ class QaSettings(ServiceSettings):
     approvals_tick_seconds: float = Field(
         default=3600.0, gt=0, description="Between two looks for approvals that ended."
     )
+    reconcile_tick_seconds: float = Field(
+        default=300.0, gt=0, description="Between two comparisons of open reviews with the tool."
+    )
     items_per_tick: int = Field(
         default=100, ge=1, description="Labels in one transaction; bounds how long others wait."
     )

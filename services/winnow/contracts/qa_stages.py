@@ -1,7 +1,8 @@
 """The stages of a batch in QA, from the last answer to the promotion.
 
-answers → sample → lot or rest → steward → approval. Each function does one bounded step of one
-stage; what it reads comes from a view, and the transaction is touched last.
+answers → sample → lot or rest → steward → approval; halting instead where nothing can be promoted.
+Each function does one bounded step of one stage; what it reads comes from a view, and the
+transaction is touched last.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from winnow.domain.events import (
 )
 from winnow.domain.ids import RoundId
 from winnow.domain.labeling_rows import PromotionRow, QaBatchRow, QaItemRow
-from winnow.domain.labels import LabelState
+from winnow.domain.labels import LabelState, Transition
 from winnow.domain.money import BudgetKind
 from winnow.domain.tables import PROMOTIONS, QA_BATCHES, QA_ITEMS
 from winnow.evidence.artifact import Artifact, Producer
@@ -54,6 +55,8 @@ from winnow.ports.ledger import Transaction
 
 OPEN = frozenset({"planned", "reworked", "sampled", "inspecting"})
 """States of a row for which somebody still has to do something."""
+UNSETTLED = (LabelState.HUMAN_LABELED, LabelState.QA_PASSED)
+"""What a label may be in while its batch is in QA: neither approved nor rejected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +166,7 @@ def pass_lot(case: Case, *, view: Transaction, tx: Transaction) -> list[Event]:
 
 
 def prepare_promotion(case: Case, *, view: Transaction, tx: Transaction) -> list[Event] | None:
-    """Write report, data set and record; halt the round if no label passed.
+    """Write report, data set and record; if no label passed, halt the round.
 
     One batch at a time: a data set holds all labels approved before it. Gives None while it waits
     for another batch or for a person.
@@ -240,12 +243,31 @@ def _promote(tx: Transaction, case: Case) -> list[Event]:
     ]
 
 
+def halt_some(case: Case, *, view: Transaction, tx: Transaction) -> list[Event]:
+    """Reject some labels of a batch that will not be promoted; with the last ones its round halts.
+
+    So the frames are free again as soon as anybody hears of the halt.
+    """
+    waiting = view.labels.find(states=UNSETTLED, batch_id=case.row.key)
+    reason = f"round halted: {case.row.reason}"
+    for label in waiting[: case.chunk]:
+        step = Transition(
+            label.key, label.version + 1, label.state, LabelState.REJECTED, QA, "", reason,
+            case.now,
+        )  # fmt: skip
+        tx.labels.step(step)
+    if len(waiting) > case.chunk:
+        return []
+    _move(tx, case, state="rejected", stage="")
+    kept = f"answers of batch {case.row.key} and their history"
+    return [RoundHalted(RoundId(case.row.round_id), Stage.QA, case.row.reason, kept)]
+
+
 def _halt(
     tx: Transaction, case: Case, reason: str, *, report: BlobRef | None = None
 ) -> list[Event]:
-    _move(tx, case, state="rejected", stage="", reason=reason, report=report)
-    kept = f"labels of batch {case.row.key} and their history"
-    return [RoundHalted(RoundId(case.row.round_id), Stage.QA, reason, kept)]
+    _move(tx, case, stage="halting", reason=reason, report=report)
+    return []
 
 
 def _with_experts(lot: Lot, n_experts: int) -> Lot:

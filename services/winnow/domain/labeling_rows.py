@@ -107,7 +107,8 @@ class QaBatchRow:
     report: BlobRef | None = None
     due_at: datetime | None = None
     stage: str = "answers"
-    """What it waits for: answers, sample, rest, lot, steward, approval; empty at the end."""
+    """What it waits for: answers, sample, rest, lot, steward, approval or halting; empty at the
+    end."""
     decided_by: str = ""
     """Who ordered the promotion."""
     reason: str = ""

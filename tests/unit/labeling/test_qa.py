@@ -14,6 +14,7 @@ from tests.unit.labeling.world import (
     FUNDS,
     PERFECT,
     PERFECT_REVIEW,
+    PERIOD,
     World,
     frame_of,
     truth,
@@ -32,7 +33,9 @@ from winnow.domain.events import (
     TaskClosed,
     VerdictKind,
 )
+from winnow.domain.ids import BudgetId, Micros, derived_uuid
 from winnow.domain.labels import LabelKey, Role
+from winnow.domain.money import Allocate
 from winnow.domain.tables import PROMOTIONS, QA_BATCHES, QaBatchRow
 from winnow.evidence.promotion_record import PromotionRecord
 from winnow.evidence.qa_report import QaReport
@@ -211,7 +214,44 @@ def test_no_money_for_inspections_halts_the_round(tmp_path: Path) -> None:
     facts = run(world, 40)
     (halted,) = (event for event in facts if isinstance(event, RoundHalted))
     assert halted.reason.startswith("label_qa budget")
-    assert world.states() == {"human_labeled": 40}, "kept, with their history"
+    assert world.states() == {"rejected": 40}
+    with world.ledger.snapshot() as view:
+        steps = view.labels.history(world.labels()[0].key)
+    assert [step.to_state for step in steps][-2:] == ["human_labeled", "rejected"]
+    assert steps[-1].reason.startswith("round halted: label_qa budget")
+    assert nothing_is_reserved(world)
+
+
+def test_the_next_round_takes_the_frames_of_a_halted_one(tmp_path: Path) -> None:
+    world = World(tmp_path, funds={"label_qa": 0}, chunk=15)
+    run(world, 40)
+    assert batch_row(world).state == "rejected"
+    more = Allocate(
+        derived_uuid("more"), BudgetId("label_qa"), PERIOD, Micros(FUNDS), "olga", "ok",
+        world.clock.now(),
+    )  # fmt: skip
+    with world.ledger.transaction() as tx:
+        tx.money.allocate(more)
+    (promoted,) = (
+        event for event in run(world, 40, round_number=2) if isinstance(event, DatasetPromoted)
+    )
+    assert promoted.n_labels == 40
+    assert world.states("r1") == {}, "the newest revisions are those of the second round"
+    assert {label.key.revision for label in world.labels("r2")} == {2}
+
+
+def test_a_review_tool_that_lost_its_file_gets_the_reviews_again(tmp_path: Path) -> None:
+    slow = PERFECT_REVIEW.model_copy(update={"lag_seconds": 3600})
+    world = World(tmp_path, reviewers=slow)
+    assert run(world, 6, policy="qa: {sample_share: 1.0}")
+    assert {item.state for item in world.items()} == {"inspecting"}
+    for path in tmp_path.glob("reviewers.db*"):
+        path.unlink()
+    world.do(qa.on_reconcile_tick, ports=world.qa)
+    world.do(qa.on_reconcile_tick, ports=world.qa)
+    world.clock.advance(hours=24)
+    assert any(isinstance(event, DatasetPromoted) for event in world.settle())
+    assert world.balances("label_qa").spent == 6 * REVIEW
     assert nothing_is_reserved(world)
 
 
