@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from pydantic import SecretStr, ValidationError
 
+from winnow.cli import service_process
 from winnow.domain.errors import BadInput
 from winnow.runtime.failures import policy_of
 from winnow.runtime.run import serve, settings_mistakes, tell_failure
@@ -80,7 +81,9 @@ class ProcessWorld:
         """Start."""
         for name, environment in self._environments.items():
             self._processes[name] = subprocess.Popen(
-                [sys.executable, "-m", name], env={**os.environ, **environment}
+                [sys.executable, "-m", service_process.__name__, name],
+                stdin=subprocess.PIPE,  # its end tells them that this process is gone
+                env={**os.environ, **environment},
             )
         self._watch.start()
         return self
@@ -97,7 +100,7 @@ class ProcessWorld:
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
-            process.wait()
+            process.communicate()
 
     def _watch_all(self) -> None:
         while not self._stop.wait(LOOK_SECONDS):
