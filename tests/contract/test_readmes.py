@@ -7,13 +7,16 @@ import re
 import sys
 from importlib.metadata import packages_distributions
 from pathlib import Path
+from types import ModuleType
 
 import pytest
+from prometheus_client import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
 
 from winnow.contracts.topics import TOPICS
 from winnow.runtime.settings import ServiceSettings
+from winnow.telemetry.metrics import exposition
 
 ROOT = Path(__file__).parents[2]
 PARTS = sorted(
@@ -62,7 +65,10 @@ def variables(kind: type[BaseSettings], *, inherited: bool) -> set[str]:
 def metrics_of(part: Path) -> set[str]:
     if not (part / "metrics.py").is_file():
         return set()
-    module = importlib.import_module(f"{part.name}.metrics")
+    return families_in(importlib.import_module(f"{part.name}.metrics"))
+
+
+def families_in(module: ModuleType) -> set[str]:
     families = [
         family
         for thing in vars(module).values()
@@ -91,6 +97,22 @@ def test_a_readme_names_the_settings_of_the_class(part: Path) -> None:
 @parts
 def test_a_readme_names_the_metrics_of_the_module(part: Path) -> None:
     assert named(part, r"\bwinnow_[a-z0-9_]+\b") == metrics_of(part)
+
+
+@parts
+def test_metrics_of_a_part_are_on_its_metrics_page(part: Path) -> None:
+    own = metrics_of(part)
+    # KServe serves the client's default registry, all others serve ours.
+    page = (generate_latest() if part.name == "committee" else exposition()).decode()
+    assert {name for name in own if not re.search(rf"^# HELP {name} ", page, re.M)} == set()
+
+
+def test_what_all_services_share_is_told_once() -> None:
+    text = (ROOT / "services" / "README.md").read_text()
+    shared = {f"WINNOW_SERVICE_{name}".upper() for name in ServiceSettings.model_fields}
+    assert set(re.findall(r"\bWINNOW_[A-Z0-9_]+\b", text)) == shared
+    told = set(re.findall(r"\bwinnow_[a-z0-9_]+\b", text))
+    assert told == families_in(importlib.import_module("winnow.runtime.metrics"))
 
 
 @pytest.mark.parametrize("package", PACKAGES)
