@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from scoring.metrics import COVERAGE, FRAMES, OVERRUN, PART_SECONDS, RUNS
 from winnow.contracts.artifacts import Members, Scores, Snapshot, read_manifest, write_manifest
@@ -84,11 +85,13 @@ def on_parts_tick(
             return _close(row, snapshot, tx=tx, blobs=blobs, clock=clock, halted=str(error))
     if overdue or len(row.parts) == row.n_parts:
         return _close(row, snapshot, tx=tx, blobs=blobs, clock=clock)
-    longer = row
-    tx.records.update(
-        SCORING_RUNS, row.key, lambda old: longer if len(longer.parts) > len(old.parts) else old
-    )
+    tx.records.update(SCORING_RUNS, row.key, partial(_further, row))
     return []
+
+
+def _further(new: ScoringRunRow, old: ScoringRunRow) -> ScoringRunRow:
+    """Keep what another process got further with, above all a barrier that it closed."""
+    return new if old.state == "scoring" and len(new.parts) > len(old.parts) else old
 
 
 def _with_next_part(
@@ -135,6 +138,9 @@ def _close(
 ) -> list[Event]:
     """Write the scores manifest, pay for what was computed, say how it ended."""
     scores, n_scored = _write_scores(row, snapshot, blobs)
+    stored = tx.records.get(SCORING_RUNS, row.key)
+    if stored is None or stored.state != "scoring":
+        return []  # another process was faster; what it stated counts
     section = parse_policy(blobs.get(row.policy)).scoring
     reason = halted or _shortfall(row, section, n_scored, snapshot.n_eligible)
     state = "incomplete" if reason else "scored"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -356,3 +356,31 @@ def test_a_part_without_eligible_frames_is_an_empty_table(world: World) -> None:
     (fact,) = world.run_to_the_end(ScriptedCommittee())
     parts = scores_of(world, fact).parts
     assert [read_table(world.blobs, ref, SCORES).num_rows for ref in parts] == [0, 2]
+
+
+@dataclass
+class SlowCommittee(ScriptedCommittee):
+    """While it answers, something else happens."""
+
+    meanwhile: Callable[[], Sequence[Event]] = tuple
+
+    def score(self, version: CommitteeVersion, frames: Sequence[bytes]) -> CommitteeAnswer:
+        self.meanwhile()
+        return super().score(version, frames)
+
+
+def test_a_barrier_that_another_process_closed_stays_closed(world: World) -> None:
+    world.open(opened(world, TWO_PARTS))
+    stated: list[Event] = []
+
+    def deadline_passes() -> Sequence[Event]:
+        world.clock.advance(minutes=121)
+        stated.extend(world.tick(ScriptedCommittee()))
+        return stated
+
+    assert world.tick(SlowCommittee(meanwhile=deadline_passes)) == []
+    assert [type(event) for event in stated] == [RoundHalted]
+    with world.ledger.snapshot() as view:
+        (row,) = view.records.find(SCORING_RUNS)
+    assert (row.state, row.parts) == ("incomplete", ())
+    assert world.tick(ScriptedCommittee()) == []
