@@ -63,11 +63,12 @@ $(BIN)/uv pip install --quiet -p $(BIN)/python --no-deps --no-build-isolation -e
 echo "Installed in $$(( $$(date +%s) - started )) s."
 endef
 
-lock: $(BIN)/uv ## Resolve the locks again (hashes, no addresses)
-	@for extra in $(EXTRAS); do \
-	  $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 --extra $$extra \
-	    --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links -c requirements.dev.txt \
-	    -o requirements.$$extra.txt; \
+COMPILE = $(BIN)/uv pip compile pyproject.toml --quiet --universal --python-version 3.11 \
+  --generate-hashes --no-header --no-annotate --no-emit-index-url --no-emit-find-links
+lock: $(BIN)/uv ## Resolve the locks again (hashes, no addresses); UPGRADE=1 takes newer versions
+	@$(COMPILE) $(if $(UPGRADE),--upgrade) --extra dev -o requirements.dev.txt
+	@for extra in $(filter-out dev,$(EXTRAS)); do \
+	  $(COMPILE) --extra $$extra -c requirements.dev.txt -o requirements.$$extra.txt; \
 	done
 
 protos: $(VENV)/.dev ## Write the generated code from protos/
