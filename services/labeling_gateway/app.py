@@ -10,11 +10,13 @@ from labeling_gateway.settings import LabelingGatewaySettings
 from winnow.adapters.connect import connect_blobs, connect_bus, connect_ledger
 from winnow.adapters.system_clock import SystemClock
 from winnow.domain.events import BatchSelected, LabelReviewed
+from winnow.domain.tables import GATEWAY_EXCEPTIONS
 from winnow.evidence.artifact import Producer
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.labeling_tool import LabelingTool
 from winnow.ports.ledger import Ledger
+from winnow.runtime.resolving import resolve_exception
 from winnow.runtime.service import App, Service, Tick
 from winnow.testing.oracle import Oracle
 from winnow.testing.scripted_annotators import ScriptedAnnotators
@@ -53,7 +55,7 @@ def build(settings: LabelingGatewaySettings) -> Service:
             LabelReviewed: partial(handlers.on_label_reviewed, ports=ports),
         },
         on_tick=ticks(settings, ports),
-        on_command={"exception.resolve": handlers.on_exception_resolve},
+        on_command={"exception.resolve": partial(resolve_exception, table=GATEWAY_EXCEPTIONS)},
         close=close,
     )
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -27,16 +26,15 @@ from winnow.contracts.tasks import (
     work_item,
 )
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import Conflict, NotFound
+from winnow.domain.errors import NotFound
 from winnow.domain.events import BatchSelected, Event, LabelReviewed, TaskOutcome, VerdictKind
-from winnow.domain.ids import FrameId, derived_uuid
+from winnow.domain.ids import FrameId, TaskId, derived_uuid
 from winnow.domain.labeling_rows import ExceptionRow, ProjectRow, TaskRow
 from winnow.domain.tables import (
     CURSORS,
     GATEWAY_EXCEPTIONS,
     PROJECTS,
     TASKS,
-    CommandRow,
     CursorRow,
 )
 from winnow.evidence.artifact import Producer
@@ -134,7 +132,7 @@ def on_expire_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
         return []  # answers that lie in the tool were given in time: they are taken first
     for project_id, some in groupby(sorted(rows, key=_by_project), key=_by_project):
         if project_id:
-            ports.tool.cancel(project_id, [work_item(r, pre_label_model="").task_id for r in some])
+            ports.tool.cancel(project_id, [TaskId(row.key) for row in some])
     events: list[Event] = []
     for row in rows:
         fresh = tx.records.get(TASKS, row.key)
@@ -172,24 +170,6 @@ def on_label_reviewed(event: LabelReviewed, /, *, tx: Transaction, ports: Ports)
     if refusal:
         return [close_task(tx, again, batch, Ending(TaskOutcome.CANCELLED, now, refusal))]
     return []
-
-
-def on_exception_resolve(
-    command: CommandRow, *, tx: Transaction
-) -> tuple[Sequence[Event], Mapping[str, object]]:
-    """Close an exception: `{"key": …, "resolution": …}`."""
-    asked = json.loads(command.arguments)
-    row = tx.records.get(GATEWAY_EXCEPTIONS, asked["key"])
-    if row is None or row.state != "open":
-        msg = (
-            f"exception {asked['key']}: expected an open one, found {row.state if row else 'none'}"
-        )
-        raise Conflict(msg)
-    detail = f"{row.detail}; resolved by {command.actor}: {asked['resolution']}"
-    tx.records.update(
-        GATEWAY_EXCEPTIONS, row.key, lambda old: replace(old, state="resolved", detail=detail)
-    )
-    return [], {"key": row.key, "state": "resolved"}
 
 
 def _take(

@@ -10,12 +10,11 @@ import pytest
 from labeling_gateway import handlers as gateway
 from tests.unit.labeling.world import CLASSES, FUNDS, PERFECT, World, frame_of, truth
 from winnow.contracts.answers import read_answer
-from winnow.domain.errors import Conflict, NotFound
+from winnow.domain.errors import NotFound
 from winnow.domain.events import Event, LabelReviewed, TaskClosed, TaskOutcome, VerdictKind
 from winnow.domain.ids import BatchId, RoundId, TaskId, derived_uuid
 from winnow.domain.labels import LabelKey
 from winnow.domain.money import Release
-from winnow.domain.rows import CommandRow
 from winnow.domain.tables import CURSORS, GATEWAY_EXCEPTIONS, PROJECTS, ExceptionRow
 from winnow.evidence.pre_annotation import PreAnnotationRecord
 from winnow.ports.labeling_tool import Answer, LabelingTool
@@ -216,23 +215,6 @@ def test_a_second_answer_to_one_task_is_kept_for_a_person(tmp_path: Path) -> Non
     world.label()
     assert [row.kind for row in exceptions(world)] == ["second_answer"]
     assert world.balances("human_annotation").spent == PRICE
-
-
-def test_an_exception_is_resolved_once(tmp_path: Path) -> None:
-    world = World(tmp_path)
-    world.tool = Meddling(world.tool, label="hippo")
-    world.order(world.selected(1))
-    world.label()
-    (row,) = exceptions(world)
-    arguments = json.dumps({"key": row.key, "resolution": "asked again"})
-    command = CommandRow(
-        "k", "labeling_gateway", "exception.resolve", arguments, "rita", "reviewer", "pending"
-    )
-    with world.ledger.transaction() as tx:
-        assert gateway.on_exception_resolve(command, tx=tx)[1]["state"] == "resolved"
-    assert exceptions(world)[0].detail.endswith("resolved by rita: asked again")
-    with world.ledger.transaction() as tx, pytest.raises(Conflict):
-        gateway.on_exception_resolve(command, tx=tx)
 
 
 def test_a_halted_round_pays_for_no_answer(tmp_path: Path) -> None:
