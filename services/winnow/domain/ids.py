@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import NewType
 
 FrameId = NewType("FrameId", str)
@@ -22,6 +22,7 @@ Period = NewType("Period", str)
 Micros = NewType("Micros", int)
 """Smallest unit of a budget: a millionth of a currency unit, a byte or a GPU-millisecond."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 NAMESPACE = uuid.UUID("5b1c1a52-7a3c-5e0e-9d5b-0d1f6c7e2a11")
 
 
@@ -44,8 +45,15 @@ def frame_id_of(
         Aware datetime; compared as UTC microseconds.
     sha256
         Hexadecimal digest of the frame's bytes.
+
+    Examples
+    --------
+    >>> at = datetime(2026, 11, 21, 12, 0, 0, 3, tzinfo=UTC)
+    >>> frame_id_of(source="s", session="a", sensor="front", captured_at=at, sha256="00" * 32)
+    'd6fd1c48be451ef6766424719e7f9c76'
     """
-    micros = int(captured_at.timestamp() * 1_000_000)
+    # Whole numbers, and a refusal of times without zone: no machine's settings change an identity.
+    micros = (captured_at - EPOCH) // timedelta(microseconds=1)
     text = "\x1f".join((source, session, sensor, str(micros), sha256))
     return FrameId(hashlib.sha256(text.encode()).hexdigest()[:32])
 
