@@ -134,15 +134,32 @@ def decide_lot(case: Case, *, view: Transaction, tx: Transaction) -> list[Event]
     if not rest or (not math.isnan(rate) and rate <= limit):
         _move(tx, case, stage="lot")
         return []
-    ordered = [replace(item, state="sampled", inspected=True) for item in rest]
-    if _reserve(tx, case, ordered):
-        for item in ordered:
-            put_item(tx, item)
-        _move(tx, case, stage="rest")
-    else:
-        reason = f"defect rate {rate:.3f}, at most {limit} passes; label_qa cannot pay for the rest"
-        _move(tx, case, stage="steward", reason=reason)
+    if _order_rest(tx, case, rest):
+        return []
+    found = "nothing was inspected" if math.isnan(rate) else f"defect rate {rate:.3f}"
+    reason = f"{found}, at most {limit} passes; label_qa cannot pay for the other {len(rest)}"
+    _move(tx, case, stage="steward", reason=reason)
     return []
+
+
+def _order_rest(tx: Transaction, case: Case, rest: Sequence[QaItemRow]) -> bool:
+    """Order the inspection of all that was left out; False if money is short."""
+    ordered = [replace(item, state="sampled", inspected=True) for item in rest]
+    if not _reserve(tx, case, ordered):
+        return False
+    for item in ordered:
+        put_item(tx, item)
+    _move(tx, case, stage="rest", reason="")
+    return True
+
+
+def _resume(case: Case, *, view: Transaction, tx: Transaction) -> list[Event] | None:
+    """Go on with a lot that waited for money, once there is some; None while there is not."""
+    rest = view.records.find(QA_ITEMS, group=case.row.key, state="answered")
+    n_payable = affordable(view, case.batch, BudgetKind.LABEL_QA, case.price_micros)
+    if not rest or len(rest) > n_payable:
+        return None
+    return [] if _order_rest(tx, case, rest) else None
 
 
 def pass_lot(case: Case, *, view: Transaction, tx: Transaction) -> list[Event]:
@@ -173,8 +190,10 @@ def prepare_promotion(case: Case, *, view: Transaction, tx: Transaction) -> list
     """
     others = view.records.find(QA_BATCHES, state="collecting")
     waits = case.policy.qa.promotion == "person" or case.row.reason
-    if any(row.stage == "approval" for row in others) or (waits and not case.row.decided_by):
+    if any(row.stage == "approval" for row in others):
         return None
+    if waits and not case.row.decided_by:
+        return _resume(case, view=view, tx=tx)
     items = view.records.find(QA_ITEMS, group=case.row.key)
     report = qa_report(
         case.blobs, case.row, case.batch, case.policy.qa, items,

@@ -293,13 +293,23 @@ def test_a_bad_lot_without_money_waits_for_the_steward(tmp_path: Path) -> None:
     world = bad_lot_without_money(tmp_path)
     row = batch_row(world)
     assert (row.state, row.stage) == ("collecting", "steward")
-    assert "label_qa cannot pay for the rest" in row.reason
+    assert "label_qa cannot pay for the other" in row.reason
     assert world.settle() == []
     answer = world.promote()
     assert answer["n_uninspected"] == world.states()["human_labeled"]
     (promoted,) = (event for event in world.settle() if isinstance(event, DatasetPromoted))
     assert promoted.n_labels == answer["n_uninspected"]
     assert report_of(world).plan.decision == "accepted_by_steward"
+
+
+def test_new_money_lets_a_waiting_lot_go_on_by_itself(tmp_path: Path) -> None:
+    world = bad_lot_without_money(tmp_path)
+    assert batch_row(world).stage == "steward"
+    world.fund("label_qa", 100 * REVIEW, name="more")
+    world.settle()
+    assert all(item.inspected for item in world.items())
+    assert report_of(world).plan.decision == "all_inspected"
+    assert nothing_is_reserved(world)
 
 
 def test_one_waiting_batch_does_not_hold_up_another(tmp_path: Path) -> None:

@@ -73,14 +73,18 @@ class World:
     def _fund(self) -> None:
         with self.ledger.transaction() as tx:
             for kind in ("human_annotation", "label_qa", "expert_review"):
-                budget_id = BudgetId(kind)
-                tx.money.put_budget(Budget(budget_id, BudgetKind(kind), "olga", USD))
-                amount = Micros(self.funds.get(kind, FUNDS))
-                request = Allocate(
-                    derived_uuid("fund", kind), budget_id, PERIOD, amount, "olga", "ok",
-                    self.clock.now(),
-                )  # fmt: skip
-                tx.money.allocate(request)
+                tx.money.put_budget(Budget(BudgetId(kind), BudgetKind(kind), "olga", USD))
+        for kind in ("human_annotation", "label_qa", "expert_review"):
+            self.fund(kind, self.funds.get(kind, FUNDS), name="first")
+
+    def fund(self, kind: str, amount: int, *, name: str) -> None:
+        """Allocate money."""
+        request = Allocate(
+            derived_uuid("fund", kind, name), BudgetId(kind), PERIOD, Micros(amount), "olga", "ok",
+            self.clock.now(),
+        )  # fmt: skip
+        with self.ledger.transaction() as tx:
+            tx.money.allocate(request)
 
     @property
     def gateway(self) -> gateway.Ports:
