@@ -1,4 +1,4 @@
-"""One round through real Kafka, PostgreSQL and S3: `make e2e` after both charts are installed."""
+"""Rounds through real Kafka, PostgreSQL and S3: `make e2e` after both charts are installed."""
 
 import json
 import os
@@ -32,6 +32,12 @@ POLICY = {
     "training": {"members": 4, "input_pixels": 16},
     "stopping": {"rounds_max": 1},
 }
+ENDED = ("closed", "halted")
+LAGS = {
+    "labeling-gateway": "WINNOW_LABELING_GATEWAY_SCRIPTED_LAG_SECONDS",
+    "qa": "WINNOW_QA_SCRIPTED_LAG_SECONDS",
+}
+Found = Mapping[str, Any]
 Winnow = Callable[..., Any]
 """Runs the command line against the cluster's console and gives its JSON answer."""
 
@@ -87,12 +93,9 @@ def test_one_round_from_frames_to_a_committee(
         winnow("budget", "allocate", kind, amount)
     frames = str(write_digits(tmp_path / "digits.npz"))
     _on_stores(cluster, "ingest", frames, *HOLDOUT, "--limit", str(N_FRAMES))
-    policy = tmp_path / "policy.yaml"
-    policy.write_text(yaml.safe_dump(POLICY))
-    asked = winnow("round", "open", "--policy", str(policy), "--wait", "--timeout", "120")
-    number = str(asked["answer"]["round_id"]).removeprefix("r")
+    number = _opened(winnow, tmp_path)
 
-    done = _closed(winnow, number)
+    done = _until(winnow, number, lambda found: found["state"] in ENDED)
 
     assert done["state"] == "closed", done["reason"]
     assert done["labels"].get("approved_for_training", 0) > N_LABELS // 2
@@ -101,11 +104,68 @@ def test_one_round_from_frames_to_a_committee(
     assert "identical" in _on_stores(cluster, "replay", number)
 
 
-def _closed(winnow: Winnow, number: str) -> Mapping[str, Any]:
+def test_a_round_ends_the_same_though_pods_are_killed(
+    winnow: Winnow, slow_people: None, tmp_path: Path
+) -> None:
+    number = _opened(winnow, tmp_path)
+
+    _until(winnow, number, lambda found: 0 < found["tasks"].get("labeled", 0) < N_LABELS)
+    _kill("labeling-gateway")
+    seen = _until(winnow, number, lambda found: "qa_passed" in found["labels"])
+    assert _stage(seen, "promotion") != "promoted", "QA was done before it could be killed"
+    _kill("qa")
+    done = _until(winnow, number, lambda found: found["state"] in ENDED)
+
+    assert done["state"] == "closed", done["reason"]
+    assert done["labels"].get("approved_for_training", 0) > N_LABELS // 2
+    (batch,) = done["batch"]
+    money = {row["budget"]: row for row in done["money"]}
+    price = batch["price_micros"] // batch["n_tasks"]
+    assert money["human_annotation"]["spent"] == price * done["tasks"]["labeled"], "paid once each"
+    assert all(row["reserved"] == 0 for row in done["money"]), done["money"]
+
+
+@pytest.fixture
+def slow_people() -> Iterator[None]:
+    """Let scripted people take their time, so that there is a middle to be killed in."""
+    try:
+        for name, variable in LAGS.items():
+            kubectl(NAMESPACE, "set", "env", f"deployment/winnow-{name}", f"{variable}=4")
+        _rolled_out()
+        yield
+    finally:
+        for name, variable in LAGS.items():
+            kubectl(NAMESPACE, "set", "env", f"deployment/winnow-{name}", f"{variable}-")
+        _rolled_out()
+
+
+def _rolled_out() -> None:
+    for name in LAGS:
+        kubectl(NAMESPACE, "rollout", "status", f"deployment/winnow-{name}", "--timeout=180s")
+
+
+def _kill(component: str) -> None:
+    chosen = ("-l", f"app.kubernetes.io/component={component}")
+    kubectl(NAMESPACE, "delete", "pod", *chosen, "--force", "--grace-period=0", "--wait=false")
+
+
+def _opened(winnow: Winnow, tmp_path: Path) -> str:
+    policy = tmp_path / "policy.yaml"
+    policy.write_text(yaml.safe_dump(POLICY))
+    asked = winnow("round", "open", "--policy", str(policy), "--wait", "--timeout", "120")
+    return str(asked["answer"]["round_id"]).removeprefix("r")
+
+
+def _stage(found: Found, name: str) -> str:
+    return next(str(row["state"]) for row in found["stages"] if row["stage"] == name)
+
+
+def _until(winnow: Winnow, number: str, is_there: Callable[[Found], bool]) -> Found:
     deadline = time.monotonic() + ROUND_SECONDS_MAX
     while time.monotonic() < deadline:
-        found: Mapping[str, Any] = winnow("round", "show", number)
-        if found["state"] in ("closed", "halted"):
+        found: Found = winnow("round", "show", number)
+        if is_there(found):
             return found
-        time.sleep(2.0)
-    pytest.fail(f"round {number} is still open after {ROUND_SECONDS_MAX:g} s: {found['stages']}")
+        assert found["state"] != "halted", found["reason"]
+        time.sleep(0.5)
+    pytest.fail(f"round {number}: not there after {ROUND_SECONDS_MAX:g} s: {found['stages']}")
