@@ -39,6 +39,7 @@ class AnnotationBatch(Artifact):
     model_config = ConfigDict(
         json_schema_extra={"$id": "urn:winnow:evidence:annotation_batch:1"},
     )
+    artifact: Literal["annotation_batch"] = "annotation_batch"
     schema_version: Literal[1] = 1
     batch_id: str
     manifest: BlobRef

@@ -27,6 +27,8 @@ class Artifact(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    artifact: str
+    """Which of the seven; with `schema_version` it names the JSON Schema."""
     schema_version: int
     id: UUID
     created_at: datetime

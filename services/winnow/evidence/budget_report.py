@@ -54,6 +54,7 @@ class BudgetReport(Artifact):
     """
 
     model_config = ConfigDict(json_schema_extra={"$id": "urn:winnow:evidence:budget_report:1"})
+    artifact: Literal["budget_report"] = "budget_report"
     schema_version: Literal[1] = 1
     budget_id: str
     budget_type: BudgetKind

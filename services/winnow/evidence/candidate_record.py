@@ -28,6 +28,7 @@ class CandidateRecord(Artifact):
     model_config = ConfigDict(
         json_schema_extra={"$id": "urn:winnow:evidence:candidate_record:1"},
     )
+    artifact: Literal["candidate_record"] = "candidate_record"
     schema_version: Literal[1] = 1
     batch_id: str
     source_snapshot: BlobRef

@@ -29,6 +29,7 @@ class PreAnnotationRecord(Artifact):
         extra="forbid",
         json_schema_extra={"$id": "urn:winnow:evidence:pre_annotation:1"},
     )
+    artifact: Literal["pre_annotation"] = "pre_annotation"
     schema_version: Literal[1] = 1
     batch_id: str
     label_task: str

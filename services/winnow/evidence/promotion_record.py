@@ -27,6 +27,7 @@ class PromotionRecord(Artifact):
         extra="forbid",
         json_schema_extra={"$id": "urn:winnow:evidence:promotion_record:1"},
     )
+    artifact: Literal["promotion_record"] = "promotion_record"
     schema_version: Literal[1] = 1
     batch_id: str
     label_task: str

@@ -67,6 +67,7 @@ class QaReport(Artifact):
         extra="forbid",
         json_schema_extra={"$id": "urn:winnow:evidence:qa_report:1"},
     )
+    artifact: Literal["qa_report"] = "qa_report"
     schema_version: Literal[1] = 1
     batch_id: str
     label_task: str
