@@ -14,6 +14,7 @@ SERVICES := console rounds embedding scoring selection labeling_gateway qa retra
 # What charts/winnow runs; `make images IMAGES=committee` builds the server for KServe.
 IMAGES ?= $(SERVICES)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
+REPOSITORY ?= winnow
 DOCKER ?= docker
 DOCKER_FLAGS ?=
 
@@ -115,7 +116,7 @@ images: ## Build the container images of all services (needs docker)
 	  $(DOCKER) build $(DOCKER_FLAGS) -f services/Dockerfile --build-arg SERVICE=$$name --build-arg EXTRA=$$extra \
 	    --build-arg FOUNDATION=$$(grep -q '^torch==' requirements.$$extra.txt && echo torch || echo plain) \
 	    --build-arg COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*') \
-	    -t winnow/$${name//_/-}:$(VERSION) .; \
+	    -t $(REPOSITORY)/$${name//_/-}:$(VERSION) .; \
 	done
 
 charts: $(VENV)/.dev ## Write values.schema.json and check the charts (needs helm)

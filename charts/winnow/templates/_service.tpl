@@ -23,7 +23,7 @@ kind: ConfigMap
 metadata:
   name: {{ $fullname }}
   labels: {{- include "winnow.labels" . | nindent 4 }}
-data: {{- include "winnow.settings" . | nindent 2 }}
+data: {{- include "winnow.settings" . | trim | nindent 2 }}
 ---
 apiVersion: v1
 kind: Service

@@ -33,6 +33,8 @@ def _packages(extra: str) -> set[tuple[str, str]]:
 def test_the_chart_finds_an_image_for_each_of_its_services() -> None:
     images = {f"winnow/{name.replace('_', '-')}:0.1.0" for name in SERVICES}
     assert set(_built()) == images
+    elsewhere = _built("REPOSITORY=registry.example.com/team/winnow")
+    assert set(elsewhere) == {f"registry.example.com/team/{image}" for image in images}
 
 
 def test_images_are_built_from_their_own_extra_and_name_the_commit() -> None:
