@@ -21,7 +21,7 @@ from winnow.testing.ledgers import ANNOTATION, LATER, NOW, QUARTER
 
 FOLDER = Path(__file__).parent / "evidence"
 SCHEMA = FOLDER / "budget_report.schema.json"
-DOCUMENT = FOLDER / "budget_report.v1.json"
+DOCUMENT = FOLDER / "budget_report.1.json"
 PRODUCER = Producer(service="console", version="0.1.0", commit="0" * 40)
 
 
