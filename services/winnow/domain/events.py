@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
-from typing import ClassVar
+from typing import ClassVar, get_args
 from uuid import UUID
 
 from winnow.domain.blob_ref import BlobRef
@@ -248,20 +248,7 @@ Event = (
     | RoundHalted
     | LabelApprovalEnded
 )
-EVENT_TYPES: tuple[type[Event], ...] = (
-    FramesIngested,
-    FramesEmbedded,
-    RoundOpened,
-    PoolScored,
-    BatchSelected,
-    TaskClosed,
-    LabelReviewed,
-    DatasetPromoted,
-    RoundTrained,
-    CommitteeRolled,
-    RoundHalted,
-    LabelApprovalEnded,
-)
+EVENT_TYPES: tuple[type[Event], ...] = get_args(Event)
 
 
 @dataclass(frozen=True, slots=True)
