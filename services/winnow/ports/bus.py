@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from winnow.domain.errors import MessageTooLarge
 
@@ -73,6 +73,37 @@ class Publisher(Protocol):
         ------
         Retryable
             The log did not take them; it may hold some already, so send all again.
+        """
+        ...
+
+
+@runtime_checkable
+class DeferringPublisher(Publisher, Protocol):
+    """A log that can show messages before it has made them durable.
+
+    For whoever keeps the messages elsewhere until `settle` returned, as an outbox does: many
+    messages then share one wait for the disk.
+    """
+
+    def publish_deferred(self, messages: Sequence[Message]) -> None:
+        """Append in order; readers see them at once, a power cut may still take them back.
+
+        What it takes back is the newest part of the log: acknowledgements of those go with them.
+
+        Raises
+        ------
+        Retryable
+            The log did not take them.
+        """
+        ...
+
+    def settle(self) -> None:
+        """Return once all that was published is durable.
+
+        Raises
+        ------
+        Retryable
+            It may not be: publish all again.
         """
         ...
 

@@ -270,8 +270,8 @@ class Boxes(Protocol):
         """Leave messages for the relay, in order."""
         ...
 
-    def unsent(self, service: str, limit: int) -> Sequence[OutboxRow]:
-        """Give the oldest waiting messages of a service."""
+    def unsent(self, service: str, limit: int, *, after: int = 0) -> Sequence[OutboxRow]:
+        """Give the oldest waiting messages of a service, of those with a number above `after`."""
         ...
 
     def sent(self, rows: Sequence[OutboxRow]) -> None:

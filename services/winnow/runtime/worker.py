@@ -75,6 +75,7 @@ class Worker:
                 busy = self.step(0.0 if busy else settings.poll_timeout_seconds)
                 if not busy and self.consumer is None:
                     stop.wait(settings.poll_timeout_seconds)
+            self._paced["relay"].run(self._settle)
         finally:
             hand.close()
             self.close()
@@ -86,6 +87,10 @@ class Worker:
 
     def _take_in(self, timeout_seconds: float) -> bool:
         return self._intake is not None and self._intake.step(timeout_seconds)
+
+    def _settle(self) -> bool:
+        self._relay.settle()
+        return True
 
     def _keep_alive(self) -> None:
         self.health.beat()

@@ -24,7 +24,11 @@ _WAITING = sa.select(sa.func.count()).where(OUTBOX.c.sent == sa.literal_column("
 _WAITING_OF = _WAITING.where(OUTBOX.c.service == sa.bindparam("service"))
 _UNSENT = limited(
     sa.select(OUTBOX.c.seq, OUTBOX.c.topic, OUTBOX.c.message_key, OUTBOX.c.headers, OUTBOX.c.value)
-    .where(OUTBOX.c.sent == sa.literal_column("0"), OUTBOX.c.service == sa.bindparam("service"))
+    .where(
+        OUTBOX.c.sent == sa.literal_column("0"),
+        OUTBOX.c.service == sa.bindparam("service"),
+        OUTBOX.c.seq > sa.bindparam("after"),
+    )
     .order_by(OUTBOX.c.seq)
 )
 _SENT = (
@@ -60,9 +64,10 @@ class SqlBoxes:
         when = time_text(at)
         self._session.run_many(_SEND, [_outgoing(service, one, when) for one in messages])
 
-    def unsent(self, service: str, limit: int) -> Sequence[OutboxRow]:
-        """Give the oldest waiting messages of a service."""
-        rows = self._session.rows(_UNSENT, {"service": service, "row_limit": limit})
+    def unsent(self, service: str, limit: int, *, after: int = 0) -> Sequence[OutboxRow]:
+        """Give the oldest waiting messages of a service, of those with a number above `after`."""
+        params = {"service": service, "after": after, "row_limit": limit}
+        rows = self._session.rows(_UNSENT, params)
         return [
             OutboxRow(seq, service, Message(topic, key, headers_of(headers), bytes(value)))
             for seq, topic, key, headers, value in rows
