@@ -3,110 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
 from selection import handlers
-from tests.unit.selection.pools import ROUND, StoredPool, store_pool
-from winnow.adapters.file_blobs import FileBlobs
-from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import BATCH, CANDIDATES, Batch, read_manifest, read_table
+from tests.unit.selection.pools import store_pool
+from tests.unit.selection.world import POLICY, PRICE, World, halted
+from winnow.contracts.artifacts import BATCH, CANDIDATES, read_table
 from winnow.contracts.batch_replay import replay_batch
-from winnow.domain.errors import BadInput, BudgetExceeded, Conflict, DomainError, NotFound
-from winnow.domain.events import BatchSelected, Event, RoundHalted, ScoreKind
-from winnow.domain.ids import FrameId, batch_id_of
+from winnow.domain.events import BatchSelected, ScoreKind
+from winnow.domain.ids import FrameId
 from winnow.domain.labels import Actor, LabelKey, LabelState, Role
-from winnow.domain.money import Balances
-from winnow.domain.tables import BATCHES, ROUNDS, TASKS, BatchRow, CommandRow, RoundRow, TaskRow
+from winnow.domain.tables import TASKS, TaskRow
 from winnow.evidence.annotation_batch import AnnotationBatch
-from winnow.evidence.artifact import Producer
 from winnow.evidence.candidate_record import CandidateRecord
-from winnow.testing.ledgers import ANNOTATION, QUARTER, a_budget, an_allocation
-from winnow.testing.manual_clock import ManualClock
-
-PRICE = 80_000
-POLICY = "selection: {batch_size: 10}\nrandom_arm: {share: 0.2}\n"
-PERSON = POLICY + "approval: {mode: person}\n"
-
-
-@dataclass
-class World:
-    ports: handlers.Ports
-    clock: ManualClock
-    ledger: SqliteLedger
-    blobs: FileBlobs
-
-    def fund(self, micros: int) -> None:
-        with self.ledger.transaction() as tx:
-            tx.money.put_budget(a_budget())
-            tx.money.allocate(an_allocation(micros))
-
-    def hears(self, pool: StoredPool) -> Sequence[Event]:
-        with self.ledger.transaction() as tx:
-            return handlers.on_pool_scored(pool.event, tx=tx, ports=self.ports)
-
-    def told(self, name: str, **arguments: object) -> Sequence[Event]:
-        document = {"batch_id": batch_id_of(ROUND), **arguments}
-        command = CommandRow(
-            "k", "selection", f"batch.{name}", json.dumps(document), "rita", "reviewer", "pending"
-        )
-        handler = getattr(handlers, f"on_{name}")
-        with self.ledger.transaction() as tx:
-            events: Sequence[Event] = handler(command, tx=tx, ports=self.ports)[0]
-            return events
-
-    def ticks(self) -> None:
-        with self.ledger.transaction() as tx:
-            assert handlers.on_expiry_tick(tx=tx, ports=self.ports) == []
-
-    @property
-    def money(self) -> Balances:
-        with self.ledger.snapshot() as view:
-            return view.money.balances(ANNOTATION, QUARTER)
-
-    @property
-    def row(self) -> BatchRow:
-        with self.ledger.snapshot() as view:
-            row = view.records.get(BATCHES, batch_id_of(ROUND))
-        assert row is not None
-        return row
-
-    @property
-    def batch(self) -> Batch:
-        return read_manifest(self.blobs, self.row.manifest, Batch)
-
-    @property
-    def frames(self) -> list[str]:
-        ids: list[str] = read_table(self.blobs, self.batch.table, BATCH)["frame_id"].to_pylist()
-        return ids
-
-    def candidates(self) -> dict[str, LabelState]:
-        with self.ledger.snapshot() as view:
-            return {label.key.frame_id: label.state for label in view.labels.find()}
-
-
-@contextmanager
-def _world(folder: Path) -> Iterator[World]:
-    ledger, blobs, clock = SqliteLedger(folder / "ledger.db"), FileBlobs(folder), ManualClock()
-    producer = Producer(service="selection", version="0", commit="")
-    yield World(handlers.Ports(ledger, blobs, clock, producer), clock, ledger, blobs)
-    ledger.close()
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    with _world(tmp_path) as world:
-        yield world
-
-
-def halted(events: Sequence[Event]) -> str:
-    (event,) = events
-    assert isinstance(event, RoundHalted)
-    return event.reason
 
 
 def test_a_scored_pool_becomes_an_approved_batch_with_its_money_reserved(world: World) -> None:
@@ -319,115 +230,6 @@ def test_money_that_vanishes_while_choosing_makes_a_smaller_batch(
     assert len(seen) == 2
     assert world.money.reserved == 3 * PRICE
     assert replay_batch(world.blobs, world.row.manifest).identical
-
-
-def test_a_person_approves(world: World) -> None:
-    world.fund(100 * PRICE)
-    assert world.hears(store_pool(world.blobs, PERSON)) == []
-    assert (world.row.state, world.money.reserved, world.candidates()) == ("proposed", 0, {})
-    (event,) = world.told("approve")
-    assert isinstance(event, BatchSelected)
-    assert (world.row.state, world.row.decided_by) == ("approved", "rita")
-    assert world.money.reserved == 10 * PRICE
-    with pytest.raises(Conflict, match="expected state proposed, found approved"):
-        world.told("approve")
-
-
-def test_approval_without_money_is_refused_until_there_is_some(world: World) -> None:
-    world.fund(10 * PRICE)
-    world.hears(store_pool(world.blobs, PERSON))
-    with world.ledger.transaction() as tx:
-        tx.money.reserve([_other_reservation(world)])
-    with pytest.raises(BudgetExceeded, match=f"expected {10 * PRICE} micros.*found {9 * PRICE}"):
-        world.told("approve")
-    assert world.row.state == "proposed"
-    with world.ledger.transaction() as tx:
-        tx.money.allocate(an_allocation(PRICE, name="more"))
-    assert len(world.told("approve")) == 1
-
-
-def _other_reservation(world: World):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from winnow.testing.ledgers import a_reservation
-
-    return a_reservation(PRICE)
-
-
-def test_a_person_rejects_and_the_round_halts(world: World) -> None:
-    world.fund(100 * PRICE)
-    world.hears(store_pool(world.blobs, PERSON))
-    assert halted(world.told("reject", reason="wrong site")) == (
-        "batch r1-batch rejected by rita: wrong site"
-    )
-    assert (world.row.state, world.row.decided_by) == ("rejected", "rita")
-    with pytest.raises(Conflict):
-        world.told("approve")
-
-
-def test_an_amendment_is_an_overlay_with_its_author(world: World) -> None:
-    world.fund(100 * PRICE)
-    pool = store_pool(world.blobs, PERSON)
-    world.hears(pool)
-    proposed, proposed_ref = world.frames, world.row.manifest
-    added = next(f for f in pool.eligible if f not in proposed)
-    (event,) = world.told("amend", removed=proposed[:2], added=[added], reason="blurred")
-
-    assert isinstance(event, BatchSelected)
-    assert event.n_tasks == 9
-    assert world.frames == [*proposed[2:], added]
-    assert world.money.reserved == 9 * PRICE
-    assert set(world.candidates()) == set(world.frames)
-    assert (world.batch.proposal, world.batch.price_micros) == (proposed_ref, 9 * PRICE)
-    (overlay,) = world.batch.amendments
-    assert (overlay.author, overlay.removed, overlay.added) == (
-        "rita", tuple(proposed[:2]), (added,),
-    )  # fmt: skip
-    last = read_table(world.blobs, world.batch.table, BATCH).to_pylist()[-1]
-    assert (last["arm"], last["rank"], last["reason"]) == ("person", 8, "added by rita: blurred")
-    assert last["inclusion_probability"] is None
-    report = replay_batch(world.blobs, world.row.manifest)
-    assert report.identical, report.first_difference
-    assert report.tables == ("candidates", "batch", "amended batch")
-
-
-@pytest.mark.parametrize(
-    ("removed", "added", "message"),
-    [
-        (["f" * 32], [], "is not in the batch"),
-        ([], ["f" * 32], "is not in the round's snapshot"),
-        ([], ["gated"], "gate dark"),
-        ([], ["chosen"], "would be in the batch twice"),
-        ([], [], "expected frames to remove or to add"),
-        ("all", [], "found none; reject it"),
-        (7, [], "expected a list of frame ids, found 7"),
-    ],
-)
-def test_amendments_that_cannot_be_are_refused(
-    world: World, removed: object, added: list[str], message: str
-) -> None:
-    world.fund(100 * PRICE)
-    pool = store_pool(world.blobs, PERSON)
-    world.hears(pool)
-    names = {"gated": pool.gated[0], "chosen": world.frames[0]}
-    removed = world.frames if removed == "all" else removed
-    with pytest.raises(BadInput, match=message):
-        world.told("amend", removed=removed, added=[names.get(a, a) for a in added], reason="")
-    assert world.row.state == "proposed"
-
-
-def test_commands_about_nothing_or_a_halted_round_are_refused(world: World) -> None:
-    with pytest.raises(NotFound, match="r1-batch"):
-        world.told("approve")
-    world.fund(100 * PRICE)
-    pool = store_pool(world.blobs, PERSON)
-    world.hears(pool)
-    event = pool.event
-    with world.ledger.transaction() as tx:
-        tx.records.insert(
-            ROUNDS,
-            RoundRow("r1", 1, "halted", event.policy, "", 5, "c0", None, event.snapshot, 40, "o"),
-        )
-    with pytest.raises(DomainError, match="found halted"):
-        world.told("approve")
 
 
 def test_money_without_a_task_comes_back_after_its_deadline(world: World) -> None:
