@@ -15,10 +15,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_bus import SqliteBus
 from winnow.adapters.sqlite_ledger import SqliteLedger
+from winnow.cli.demo.world import BUDGETS, command
 from winnow.contracts.mapping import from_message
 from winnow.contracts.topics import TOPICS
 from winnow.domain import tables
@@ -36,6 +38,10 @@ SERVICES = (
     "console", "embedding", "rounds", "scoring", "selection", "labeling_gateway", "qa", "retrain",
     "rollout",
 )  # fmt: skip
+ROUNDS = 2
+INGEST = ("--source", "squares", "--holdout", "0.2", "--by", "cluster")
+METERED = "auto_label_inference"
+"""Spent as measured: two runs never take the same milliseconds."""
 N_FRAMES, N_CLASSES, PIXELS = 40, 2, 12
 
 POLICY = {
@@ -130,6 +136,26 @@ class Simulation:
         return CrashingBlobs(FileBlobs(Path(url.removeprefix("file://"))), self.plan)
 
 
+def prepare(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, *, policy: Mapping[str, object] | None = None
+) -> Simulation:
+    """Given budgets, forty ingested frames and a round that a person asked for."""
+    policy_file = folder / "policy.yaml"
+    policy_file.write_text(yaml.safe_dump({**POLICY, **(policy or {})}))
+    ask_for_rounds(folder, policy_file)
+    return Simulation(state_dir=folder / "state", monkeypatch=monkeypatch)
+
+
+def ask_for_rounds(folder: Path, policy_file: Path) -> None:
+    """Type what a user types before `winnow up`."""
+    state, log = ["--state", str(folder / "state")], folder / "cli.log"
+    frames = write_frames(folder / "frames.npz")
+    for kind, amount in BUDGETS:
+        command(["budget", "allocate", kind, amount, *state], log=log)
+    command(["ingest", str(frames), *INGEST, *state], log=log)
+    command(["round", "open", "--policy", str(policy_file), *state], log=log)
+
+
 def write_frames(path: Path) -> Path:
     """Write bright and dark squares that even one epoch can tell apart."""
     rng = np.random.default_rng(5)
@@ -161,6 +187,18 @@ class End:
     batches: dict[str, str]
     labels: dict[str, str]
     rounds: dict[str, str]
+
+
+def same(found: End, expected: End) -> None:
+    assert found.facts == expected.facts
+    assert found.states == expected.states
+    assert found.labels == expected.labels
+    assert found.rounds == expected.rounds
+    assert found.reserved == expected.reserved
+    for budget, amount in expected.spent.items():
+        if budget != METERED:
+            assert found.spent[budget] == amount, budget
+    assert found.n_spending_entries == expected.n_spending_entries
 
 
 def end_of(simulation: Simulation) -> End:

@@ -5,42 +5,25 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 
 from tests.integration.simulation import (
-    POLICY,
+    INGEST,
+    ROUNDS,
     DurableCrashPlan,
     End,
     Simulation,
     end_of,
     loop_ended,
-    write_frames,
+    prepare,
+    same,
 )
-from winnow.cli.demo.world import BUDGETS, command
+from winnow.cli.demo.world import command
 from winnow.domain import tables
 from winnow.domain.labels import LabelState
 from winnow.testing.faults import Crash
 from winnow.testing.harness import drive
 
-ROUNDS = 2
-INGEST = ("--source", "squares", "--holdout", "0.2", "--by", "cluster")
 LIVES_MAX = 5_000
-METERED = "auto_label_inference"
-"""Spent as measured: two runs never take the same milliseconds."""
-
-
-def prepare(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Simulation:
-    """Given budgets, forty ingested frames and a round that a person asked for."""
-    state = ["--state", str(folder / "state")]
-    log = folder / "cli.log"
-    policy = folder / "policy.yaml"
-    policy.write_text(yaml.safe_dump(POLICY))
-    frames = write_frames(folder / "frames.npz")
-    for kind, amount in BUDGETS:
-        command(["budget", "allocate", kind, amount, *state], log=log)
-    command(["ingest", str(frames), *INGEST, *state], log=log)
-    command(["round", "open", "--policy", str(policy), *state], log=log)
-    return Simulation(state_dir=folder / "state", monkeypatch=monkeypatch)
 
 
 def live(simulation: Simulation) -> bool:
@@ -81,18 +64,6 @@ def test_an_undisturbed_loop_ends_with_every_reservation_resolved(
     ]  # fmt: skip
     assert sum(approved) > 0
     assert end.spent["human_annotation"] > 0
-
-
-def same(found: End, expected: End) -> None:
-    assert found.facts == expected.facts
-    assert found.states == expected.states
-    assert found.labels == expected.labels
-    assert found.rounds == expected.rounds
-    assert found.reserved == expected.reserved
-    for budget, amount in expected.spent.items():
-        if budget != METERED:
-            assert found.spent[budget] == amount, budget
-    assert found.n_spending_entries == expected.n_spending_entries
 
 
 @pytest.mark.parametrize("after_effect", [False, True], ids=["before", "after"])

@@ -226,6 +226,8 @@ class UnrulyBus:
         duplication: float = 0.0,
         reordering: float = 0.0,
     ) -> None:
+        self.n_lost = 0
+        self.n_doubled = 0
         self._inner = inner
         self._rng = rng
         self._loss = loss
@@ -238,11 +240,15 @@ class UnrulyBus:
         if self._chance(self._reordering):
             sent = self._between_keys(sent)
         if sent and self._chance(self._loss):
-            self._inner.publish(sent[: int(self._rng.integers(len(sent)))])
+            n_taken = int(self._rng.integers(len(sent)))
+            self._inner.publish(sent[:n_taken])
+            self.n_lost += len(sent) - n_taken
             msg = "publish: expected acknowledgements, found none (injected)"
             raise Retryable(msg)
         self._inner.publish(sent)
-        self._inner.publish([message for message in sent if self._chance(self._duplication)])
+        again = [message for message in sent if self._chance(self._duplication)]
+        self._inner.publish(again)
+        self.n_doubled += len(again)
 
     def ensure_topics(self, topics: Sequence[str]) -> None:
         """Pass on."""
