@@ -11,7 +11,7 @@ from winnow.contracts.batch_replay import replay_batch
 from winnow.domain.errors import BadInput, BudgetExceeded, Conflict, DomainError, NotFound
 from winnow.domain.events import BatchSelected
 from winnow.domain.tables import ROUNDS, RoundRow
-from winnow.testing.ledgers import an_allocation
+from winnow.testing.ledgers import a_reservation, an_allocation
 
 
 def test_a_person_approves(world: World) -> None:
@@ -30,19 +30,13 @@ def test_approval_without_money_is_refused_until_there_is_some(world: World) -> 
     world.fund(10 * PRICE)
     world.hears(store_pool(world.blobs, PERSON))
     with world.ledger.transaction() as tx:
-        tx.money.reserve([_other_reservation(world)])
+        tx.money.reserve([a_reservation(PRICE)])
     with pytest.raises(BudgetExceeded, match=f"expected {10 * PRICE} micros.*found {9 * PRICE}"):
         world.told("approve")
     assert world.row.state == "proposed"
     with world.ledger.transaction() as tx:
         tx.money.allocate(an_allocation(PRICE, name="more"))
     assert len(world.told("approve")) == 1
-
-
-def _other_reservation(world: World):  # type: ignore[no-untyped-def]  # noqa: ANN202
-    from winnow.testing.ledgers import a_reservation
-
-    return a_reservation(PRICE)
 
 
 def test_a_person_rejects_and_the_round_halts(world: World) -> None:
