@@ -34,6 +34,7 @@ from winnow.domain.tables import COMMANDS, PEOPLE, PersonRow
 from winnow.domain.units import unit_of
 from winnow.evidence.artifact import Producer
 from winnow.evidence.budget_report import BudgetReport
+from winnow.ports.bus import Message
 from winnow.ports.ledger import Transaction
 
 CURRENCY_DEFAULT = "USD"
@@ -199,6 +200,12 @@ def delegate(tx: Transaction, call: Call, *, service: str) -> Answer:
     """Leave the act to the service that owns its subject."""
     del tx, call
     return Answer(state="pending", service=service)
+
+
+def replay(tx: Transaction, call: Call, *, messages: Mapping[str, Message]) -> Answer:
+    """Leave messages, named by their ids, in the outbox: from there they go out again."""
+    tx.boxes.send("console", list(messages.values()), call.at)
+    return Answer({"replayed": list(messages)})
 
 
 def add_person(

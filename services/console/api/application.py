@@ -11,6 +11,7 @@ from fastapi.responses import JSONResponse
 from console import metrics
 from console.api.budgets import budget_routes
 from console.api.desk import Desk
+from console.api.letters import letter_routes
 from console.api.loop import loop_routes
 from console.api.office import office_routes
 from winnow.domain.errors import WinnowError
@@ -23,8 +24,8 @@ def create_application(desk: Desk) -> FastAPI:
         title="Winnow console", version="1", docs_url=None, redoc_url=None,
         openapi_url="/v1/openapi.json",
     )  # fmt: skip
-    for router in (budget_routes(desk), loop_routes(desk), office_routes(desk)):
-        application.include_router(router)
+    for routes in (budget_routes, loop_routes, letter_routes, office_routes):
+        application.include_router(routes(desk))
     application.add_exception_handler(WinnowError, _refused)
     application.add_exception_handler(RequestValidationError, _malformed)
     application.middleware("http")(_counted)

@@ -107,6 +107,13 @@ class ResolveBody(Body):
     resolution: Reason
 
 
+class ReplayBody(Body):
+    """Dead letters by their ids (or how they begin), or all that are open."""
+
+    ids: tuple[Text, ...] = ()
+    everything: bool = False
+
+
 class PersonBody(Body):
     """A new person with roles."""
 

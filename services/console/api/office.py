@@ -12,11 +12,10 @@ from console.api import bodies, views
 from console.api.desk import Desk
 from console.api.identity import command_document, new_token, token_digest
 from console.calls import Document
-from winnow.contracts.topics import DEAD_LETTER_SUFFIX, TOPICS
+from winnow.contracts.topics import DEAD_LETTER_SUFFIX
 from winnow.domain.errors import BadInput, NotFound
 from winnow.domain.tables import AUDIT, COMMANDS, PEOPLE
-from winnow.ports.ledger import Transaction
-from winnow.runtime.dead_letters import read_dead_letter
+from winnow.runtime.letter_box import LetterBox
 
 
 def office_routes(desk: Desk) -> APIRouter:
@@ -92,16 +91,12 @@ def _records(router: APIRouter, desk: Desk) -> None:
         person = desk.reader(request)
         with desk.ledger.snapshot() as view:
             document = views.status_document(view, desk.clock.now())
-            dead_letters = _dead_letters(desk, view)
-        return {**document, "person": person, "dead_letters": dead_letters}
+        return {**document, "person": person, "dead_letters": _dead_letters(desk)}
 
 
-def _dead_letters(desk: Desk, view: Transaction) -> dict[str, int]:
+def _dead_letters(desk: Desk) -> dict[str, int]:
     """Count by topic what was not handled since; a replayed message stays where it was."""
-    counts: Counter[str] = Counter()
-    for topic in (f"{desk.topic_prefix}{topic.name}{DEAD_LETTER_SUFFIX}" for topic in TOPICS):
-        letters = (read_dead_letter(delivery) for delivery in desk.bus.read(topic))
-        counts[topic] += sum(
-            not view.boxes.seen(one.consumer, one.source, one.event_id) for one in letters
-        )
-    return dict(+counts)
+    letters = LetterBox(desk.bus, desk.ledger, desk.topic_prefix).all()
+    return dict(
+        Counter(f"{one.topic}{DEAD_LETTER_SUFFIX}" for one, now in letters if now == "open")
+    )

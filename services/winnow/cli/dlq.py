@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
@@ -13,13 +12,11 @@ import typer
 from rich.table import Table
 
 from winnow.adapters.connect import connect_bus, connect_ledger
-from winnow.cli.door import STATE_DEFAULT, fail, screen_of_width
+from winnow.cli.door import STATE_DEFAULT, Door, console_command, fail, screen_of_width
 from winnow.contracts.mapping import from_message
-from winnow.contracts.topics import DEAD_LETTER_SUFFIX, TOPICS
-from winnow.domain.errors import BadInput, NotFound, SchemaMismatch, WinnowError
-from winnow.ports.bus import Bus
-from winnow.ports.ledger import Ledger
-from winnow.runtime.dead_letters import DeadLetter, read_dead_letter, replayable
+from winnow.domain.errors import BadInput, SchemaMismatch, WinnowError
+from winnow.runtime.dead_letters import DeadLetter
+from winnow.runtime.letter_box import LetterBox
 
 app = typer.Typer(
     add_completion=False,
@@ -36,35 +33,6 @@ Prefix = Annotated[
     str, typer.Option("--prefix", envvar="WINNOW_TOPIC_PREFIX", help="Before topic names.")
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, errors too.")]
-
-
-@dataclass(frozen=True, slots=True)
-class Letters:
-    """The dead letters of a world, and whether their messages were handled since."""
-
-    bus: Bus
-    ledger: Ledger
-    prefix: str
-
-    def all(self) -> list[tuple[DeadLetter, str]]:
-        """Give (letter, `open` or `handled`), oldest first."""
-        topics = [f"{self.prefix}{topic.name}{DEAD_LETTER_SUFFIX}" for topic in TOPICS]
-        letters = [read_dead_letter(one) for topic in topics for one in self.bus.read(topic)]
-        with self.ledger.snapshot() as view:
-            states = [
-                "handled" if view.boxes.seen(one.consumer, one.source, one.event_id) else "open"
-                for one in letters
-            ]
-        found = zip(letters, states, strict=True)
-        return sorted(found, key=lambda pair: (pair[0].at, pair[0].topic, pair[0].offset))
-
-    def chosen(self, wanted: str) -> list[tuple[DeadLetter, str]]:
-        """Give those whose id begins with this text; `NotFound` if none does."""
-        found = [pair for pair in self.all() if pair[0].event_id.startswith(wanted)]
-        if not found:
-            msg = f"dead letter {wanted}: expected one in `winnow dlq list --all`, found none"
-            raise NotFound(msg)
-        return found
 
 
 @app.command("list")
@@ -111,44 +79,25 @@ def show(
         screen_of_width().print(table, highlight=False)
 
 
-@app.command()
+@console_command(app, "replay", acts=True)
 def replay(
+    door: Door,
     letter_ids: Annotated[list[str] | None, typer.Argument(help="Ids, or how they begin.")] = None,
     everything: Annotated[bool, typer.Option("--all", help="All that are open.")] = False,
-    state: State = STATE_DEFAULT,
-    bus: BusUrl = "",
-    ledger: LedgerUrl = "",
-    prefix: Prefix = "winnow.",
-    as_json: AsJson = False,
 ) -> None:
-    """Publish the originals again. Consumers that have handled one already drop it."""
-    with _letters(state, bus, ledger, prefix, as_json=as_json) as letters:
-        if bool(letter_ids) == everything:
-            msg = "replay: expected ids or --all, found " + ("both" if everything else "neither")
-            raise BadInput(msg)
-        pairs = (
-            [pair for wanted in letter_ids for pair in letters.chosen(wanted)]
-            if letter_ids
-            else letters.all()
-        )
-        sent = _replay(letters.bus, [one for one, now in pairs if now == "open"])
-    if as_json:
-        typer.echo(json.dumps({"replayed": sent}))
-    else:
-        typer.echo(f"replayed {len(sent)}")
+    """Publish the originals again; the audit log says who did.
 
-
-def _replay(bus: Bus, letters: Sequence[DeadLetter]) -> list[str]:
-    """Publish each message once, however many dead letters tell of it."""
-    unique = {(one.source, one.event_id): one for one in letters}
-    bus.publish([replayable(one) for one in unique.values()])
-    return [one.event_id for one in unique.values()]
+    Consumers that have handled one already drop it.
+    """
+    body = {"ids": letter_ids or [], "everything": everything}
+    sent = door.post("/v1/dead-letters/replay", body)["answer"]["replayed"]
+    door.show({"replayed": sent}, f"replayed {len(sent)}")
 
 
 @contextmanager
 def _letters(
     state: Path, bus_url: str, ledger_url: str, prefix: str, *, as_json: bool
-) -> Iterator[Letters]:
+) -> Iterator[LetterBox]:
     try:
         if not bus_url and not (state / "bus.db").exists():
             msg = f"state folder {state}: expected one that Winnow wrote, found none; name it with"
@@ -156,7 +105,7 @@ def _letters(
         bus = connect_bus(bus_url or f"sqlite:///{(state / 'bus.db').resolve()}")
         ledger = connect_ledger(ledger_url or f"sqlite:///{(state / 'ledger.db').resolve()}")
         try:
-            yield Letters(bus, ledger, prefix)
+            yield LetterBox(bus, ledger, prefix)
         finally:
             bus.close()
             ledger.close()

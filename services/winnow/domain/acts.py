@@ -37,6 +37,7 @@ ACTS: dict[str, frozenset[Role]] = {
     "batch.amend": _BATCH,
     "label.promote": frozenset({Role.DATA_STEWARD}),
     "exception.resolve": _BATCH | {Role.PLATFORM_ENGINEER, Role.PRIVACY_OFFICER},
+    "dlq.replay": frozenset({Role.PLATFORM_ENGINEER, Role.ML_ENGINEER}),
     "person.add": frozenset({Role.PLATFORM_ENGINEER}),
     "person.remove": frozenset({Role.PLATFORM_ENGINEER}),
     "audit.read": frozenset({Role.PRIVACY_OFFICER, Role.PLATFORM_ENGINEER, Role.DATA_STEWARD}),
