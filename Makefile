@@ -50,8 +50,8 @@ $(VENV)/.demo: requirements.demo.txt $(BIN)/uv pyproject.toml
 	@touch $@
 
 define install
-echo "Installing the $(1) environment: about 1.9 GB to download (torch brings CUDA libraries), 4 GB on disk,"; \
-echo "half a minute on a fast line. Packages that are already in uv's cache are not downloaded again."; \
+echo "Installing the $(1) environment: about 2.6 GB to download (torch brings CUDA libraries), 4.5 GB on disk,"; \
+echo "one to two minutes on a fast line. Packages that are already in uv's cache are not downloaded again."; \
 started=$$(date +%s); lock=requirements.$(1).txt; \
 if [ "$(TORCH)" = cpu ]; then \
   versions=$$(grep -oE '^torch(vision)?==[0-9.]+' $$lock | tr '\n' ' '); \
