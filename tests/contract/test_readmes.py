@@ -13,7 +13,9 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
 from pydantic_settings import BaseSettings
+from typer.core import TyperGroup
 
+from winnow.cli import COMMANDS, load
 from winnow.contracts.topics import TOPICS
 from winnow.runtime.settings import ServiceSettings
 from winnow.telemetry.metrics import exposition
@@ -31,6 +33,15 @@ PACKAGES = sorted(
     for folder in (ROOT / parent).iterdir()
     if (folder / "__init__.py").is_file() and folder.name != "winnow"
 )
+READMES = sorted(
+    {
+        path
+        for pattern in ("*.md", "*/*.md", "services/*/*.md", "pipelines/*/*.md", "charts/*/*.md")
+        for path in ROOT.glob(pattern)
+    }
+)
+COMMAND = r"(?:^|`)winnow ([a-z]+)(?: ([a-z]+))?"
+"""A command at the beginning of a line or of inline code."""
 parts = pytest.mark.parametrize("part", PARTS, ids=lambda folder: folder.name)
 
 
@@ -113,6 +124,15 @@ def test_what_all_services_share_is_told_once() -> None:
     assert set(re.findall(r"\bWINNOW_[A-Z0-9_]+\b", text)) == shared
     told = set(re.findall(r"\bwinnow_[a-z0-9_]+\b", text))
     assert told == families_in(importlib.import_module("winnow.runtime.metrics"))
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_commands_in_a_readme_exist(readme: Path) -> None:
+    for name, word in re.findall(COMMAND, readme.read_text(), re.MULTILINE):
+        assert name in COMMANDS, f"winnow {name}"
+        command = load(name)
+        if isinstance(command, TyperGroup):
+            assert word in command.commands, f"winnow {name} {word}"
 
 
 @pytest.mark.parametrize("package", PACKAGES)

@@ -27,10 +27,6 @@ class PoolExhausted(DomainError):
     """The gated pool holds fewer frames than the batch asks for."""
 
 
-class SnapshotIncomplete(DomainError):
-    """Too small a share of the snapshot was scored before the deadline."""
-
-
 class SchemaMismatch(DomainError):
     """Bytes or a message of another shape than its schema says."""
 

@@ -9,10 +9,9 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
+from winnow.estimation.poisson_sampling import NORMAL_975
 
 Floats = npt.NDArray[np.float64]
-NORMAL_975 = 1.959963984540054
-"""97.5 % quantile of the normal distribution: two-sided 95 %."""
 
 
 @dataclass(frozen=True, slots=True)
