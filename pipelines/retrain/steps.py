@@ -173,7 +173,9 @@ def train_member(context: Context, work: Order) -> Trained:
     metrics = evaluate(probs_NC, answers_N) | _calibration(
         logits_NC, targets_N[kept_out], temperature
     )
-    return _trained(context, work, checkpoint, temperature, metrics, probs_NC)
+    return _trained(
+        context, work, checkpoint, temperature=temperature, metrics=metrics, probs_NC=probs_NC
+    )
 
 
 def register(context: Context, *, round_id: str, dataset: str, members: Sequence[str]) -> str:
@@ -259,6 +261,7 @@ def _trained(
     context: Context,
     work: Order,
     checkpoint: Checkpoint,
+    *,
     temperature: float,
     metrics: dict[str, float],
     probs_NC: npt.NDArray[np.float64],

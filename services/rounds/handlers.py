@@ -49,6 +49,7 @@ from winnow.policy.model import Policy, parse_policy
 from winnow.policy.rounds import (
     ENDED,
     next_round,
+    opened_once,
     progress_of,
     waits_for_rounds,
 )
@@ -242,7 +243,7 @@ def _open(
         reason="",
         due_at=ports.clock.now() + ports.stuck_after,
     )
-    tx.records.update(ROUNDS, row.key, lambda _: opened)
+    tx.records.update(ROUNDS, row.key, partial(opened_once, opened))
     metrics.ROUNDS.labels("opened").inc()
     return [_opened(opened, written)]
 

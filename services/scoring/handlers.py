@@ -10,7 +10,7 @@ from functools import partial
 from scoring.metrics import COVERAGE, FRAMES, OVERRUN, PART_SECONDS, RUNS
 from winnow.contracts.artifacts import Members, Scores, Snapshot, read_manifest, write_manifest
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import DomainError
+from winnow.domain.errors import Conflict, DomainError
 from winnow.domain.events import Event, PoolScored, RoundHalted, RoundOpened, ScoreKind, Stage
 from winnow.domain.ids import (
     CommitteeVersion,
@@ -144,7 +144,9 @@ def _close(
     section = parse_policy(blobs.get(row.policy)).scoring
     reason = halted or _shortfall(row, section, n_scored, snapshot.n_eligible)
     state = "incomplete" if reason else "scored"
-    tx.records.update(SCORING_RUNS, row.key, lambda _: replace(row, state=state, due_at=None))
+    tx.records.update(
+        SCORING_RUNS, row.key, partial(_ended, replace(row, state=state, due_at=None))
+    )
     _pay(row, tx=tx, clock=clock)
     RUNS.labels(state).inc()
     COVERAGE.set(_coverage(n_scored, snapshot.n_eligible))
@@ -166,6 +168,14 @@ def _close(
             seed=row.seed,
         )
     ]
+
+
+def _ended(new: ScoringRunRow, old: ScoringRunRow) -> ScoringRunRow:
+    """Close the barrier; where two processes close it at once, the later one rolls back."""
+    if old.state != "scoring":
+        msg = f"scoring of {old.key}: expected state scoring, found {old.state}"
+        raise Conflict(msg)
+    return new
 
 
 def _write_scores(row: ScoringRunRow, snapshot: Snapshot, blobs: Blobs) -> tuple[BlobRef, int]:

@@ -155,7 +155,7 @@ def write_parts(blobs: Blobs, pool: Pool, gated: GatedPool) -> tuple[SnapshotPar
         rows = np.flatnonzero(~gated.taken_N[start:end])
         if not len(rows):
             continue
-        table = _part(blobs, shard, rows, rows + start, pool, gated)
+        table = _part(blobs, shard, pool, gated, rows=rows, positions=rows + start)
         ref = write_table(blobs, table, SNAPSHOT_PART, prefix=PREFIX)
         parts.append(SnapshotPart(part=ref, embedded=shard, n_frames=len(rows)))
     return tuple(parts)
@@ -210,11 +210,13 @@ def label_text(value: str) -> str:
 def _part(
     blobs: Blobs,
     shard: BlobRef,
-    rows: Positions,
-    positions: Positions,
     pool: Pool,
     gated: GatedPool,
+    *,
+    rows: Positions,
+    positions: Positions,
 ) -> pa.Table:
+    """Give a shard's part: `rows` of its table, which stand at `positions` of the pool."""
     frames = read_table(blobs, shard, EMBEDDED, columns=[*FRAMES.names, "gate_detail"])
     kept = frames.take(pa.array(rows))
     measured = kept["gate_detail"].to_pylist()

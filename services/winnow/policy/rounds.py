@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import Conflict
 from winnow.domain.ids import round_id_of
 from winnow.domain.tables import RoundRow
 from winnow.policy.model import Policy
@@ -33,6 +34,20 @@ def next_round(
         n_frames=0,
         opened_by=opened_by,
     )
+
+
+def opened_once(new: RoundRow, old: RoundRow) -> RoundRow:
+    """Give the opened row in place of the requested one.
+
+    Raises
+    ------
+    Conflict
+        Another process opened (or halted) it meanwhile; the later one rolls back.
+    """
+    if old.state != "requested":
+        msg = f"round {old.key}: expected state requested, found {old.state}"
+        raise Conflict(msg)
+    return new
 
 
 def seed_of(policy: Policy, number: int) -> int:
