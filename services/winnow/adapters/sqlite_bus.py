@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
 
-from winnow.adapters.sqlite_consumer import SqliteConsumer
+from winnow.adapters.sqlite_consumer import LEASE_SECONDS, SqliteConsumer
 from winnow.adapters.sqlite_log import connect, to_delivery, to_text, writing
 from winnow.domain.errors import Retryable
 from winnow.ports.bus import Delivery, Message
@@ -88,6 +88,13 @@ class SqliteBus:
         )
         with self._lock:
             return int(self._connection.execute(query, (group, topic)).fetchone()[0])
+
+    def has_member(self, group: str, *, since: float) -> bool:
+        """Tell whether any member of a group was heard of at or after this time of `now`."""
+        query = "SELECT count(*) FROM members WHERE consumer_group = ? AND until >= ?"
+        with self._lock:
+            row = self._connection.execute(query, (group, since + LEASE_SECONDS)).fetchone()
+        return bool(row[0])
 
     def close(self) -> None:
         """Close the file."""

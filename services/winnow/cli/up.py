@@ -28,7 +28,7 @@ def up(
         bool, typer.Option("--processes", help="One process for each service, not one for all.")
     ] = False,
     until_idle: Annotated[
-        bool, typer.Option("--until-idle", help="Stop when nothing waits to be done.")
+        bool, typer.Option("--until-idle", help="Stop when all that is left waits for a person.")
     ] = False,
     timeout_seconds: Annotated[
         float, typer.Option("--timeout", min=0, help="With --until-idle: give up after; 0 never.")
@@ -51,7 +51,9 @@ def up(
         with world:
             if until_idle:
                 names = [one.name for one in apps]
-                wait_until_idle(folder, names, stop, timeout_seconds=timeout_seconds)
+                waits = wait_until_idle(folder, names, stop, timeout_seconds=timeout_seconds)
+                for wait in waits:
+                    typer.echo(f"waits  {wait}")
             else:
                 stop.wait()
     if world.exit_code:
