@@ -197,7 +197,7 @@ class SqliteConsumer:
 
     def _one(self, query: str, arguments: tuple[object, ...]) -> int:
         row: tuple[int | None] | None
-        row = self._connection.execute(query, arguments).fetchone()  # type: ignore[arg-type]
+        row = self._connection.execute(query, arguments).fetchone()
         return (row[0] or 0) if row else 0
 
 
