@@ -108,6 +108,19 @@ def kill(process: subprocess.Popen[bytes], mode: Mode) -> None:
     else:
         process.kill()
     process.wait()
+    assert nobody_is_left(process.pid), "services go on without the one who started them"
+
+
+def nobody_is_left(group: int) -> bool:
+    """Wait until a process group is empty; tell whether it is."""
+    deadline = time.monotonic() + STOP_SECONDS_MAX
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(LOOK_SECONDS)
+    return False
 
 
 def stop(process: subprocess.Popen[bytes], log: Path, *, offset: int) -> None:
