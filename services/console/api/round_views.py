@@ -90,7 +90,7 @@ def batch_document(row: BatchRow) -> Document:
 def waits_of(records: Records, row: RoundRow, batches: Sequence[BatchRow]) -> list[str]:
     """Say for whom the round waits: people first, because nothing else will move it."""
     if row.state == "requested":
-        return ["shards that are not embedded yet, or a free place among the open rounds"]
+        return [row.reason.removeprefix("waits for ") or "the next look at the pool"]
     waits = [
         f"a reviewer: winnow batch approve {batch.key}"
         for batch in batches

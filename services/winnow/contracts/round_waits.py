@@ -92,13 +92,17 @@ def _before_opening(
     """Judge by what is true now: a reason may be older than the snapshot being written."""
     if row.due_at is not None:
         is_fresh = now < row.due_at != before.get(row.key)
-        command = f"{ALLOCATE} {BudgetKind.AUTO_LABEL_INFERENCE} AMOUNT"
-        return Wait(row.key, row.reason, command) if is_fresh else None
+        return _without_money(row) if is_fresh else None
     n_open = sum(other.state != "requested" for other in rounds)
     if n_open and row.reason == waits_for_rounds(rounds, open_max=n_open):
         return Wait(row.key, row.reason, "")
     lacking = why_not_yet(view)
     return Wait(row.key, lacking, LETTERS) if lacking else None
+
+
+def _without_money(row: RoundRow) -> Wait:
+    why, _, amount = row.reason.partition(f": {ALLOCATE} ")
+    return Wait(row.key, why, f"{ALLOCATE} {amount or f'{BudgetKind.AUTO_LABEL_INFERENCE} AMOUNT'}")
 
 
 def _after_opening(records: Records, blobs: Blobs, row: RoundRow, *, is_dead: bool) -> Wait | None:

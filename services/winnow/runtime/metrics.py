@@ -19,7 +19,9 @@ DEAD_LETTERS = counter(
     "winnow_dead_letters_total", "Messages put into a dead-letter topic.", ["service", "topic"]
 )
 OUTBOX_BACKLOG = gauge(
-    "winnow_outbox_backlog", "Facts in the outbox that are not published yet.", ["service"]
+    "winnow_outbox_backlog",
+    "Facts in the outbox that are not known to be durable in the log yet.",
+    ["service"],
 )
 CONSUMER_LAG = gauge(
     "winnow_consumer_lag", "Messages that this process has yet to handle.", ["service", "topic"]

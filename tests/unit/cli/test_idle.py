@@ -69,6 +69,15 @@ def test_a_round_that_lacks_money_is_left_to_people_once_that_was_found_anew(wor
     assert "needs 5\n    winnow budget allocate auto_label_inference" in str(wait)
 
 
+def test_a_round_without_a_budget_names_the_amount_it_needs(world: World) -> None:
+    watch = _watch(world)
+    reason = "waits for a budget: winnow budget allocate auto_label_inference 6080ms"
+    _given(world, _round(due_at=_later(30), reason=reason))
+    [wait] = watch.look()[1]
+    assert wait.why == "waits for a budget"
+    assert wait.command == "winnow budget allocate auto_label_inference 6080ms"
+
+
 def test_a_round_that_is_being_opened_is_waited_for(world: World) -> None:
     _given(world, _round(reason="waits for 1 of 1 shards to be embedded"))
     _given_shard(world, embedded=True)
