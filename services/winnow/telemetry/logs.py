@@ -35,9 +35,14 @@ def configure(log_format: str, *, level: str = "info") -> None:
         wrapper_class=structlog.make_filtering_bound_logger(
             logging.getLevelNamesMapping()[level.upper()]
         ),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=_current_stderr,
         cache_logger_on_first_use=False,
     )
+
+
+def _current_stderr(*_: object) -> structlog.WriteLogger:
+    """Give a logger on what standard error is now: whoever exchanged it may have closed his."""
+    return structlog.WriteLogger(sys.stderr)
 
 
 @contextmanager
