@@ -27,7 +27,7 @@ class Size:
 
 SIZES = {
     "small": Size(n_seeds=2, batch_size=30),
-    "standard": Size(n_seeds=6, batch_size=50),
+    "standard": Size(n_seeds=4, batch_size=50),
     "large": Size(n_seeds=10, batch_size=50, rounds=6),
 }
 
