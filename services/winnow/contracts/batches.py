@@ -34,7 +34,7 @@ from winnow.policy.model import Policy, parse_policy
 from winnow.policy.proposal import Proposal, SelectionInputs
 from winnow.policy.select import SELECTOR_VERSION
 from winnow.ports.blobs import Blobs
-from winnow.strategies.registry import Options, strategy_of
+from winnow.strategies.registry import strategy_of
 
 PREFIX: Final = "selection"
 _BLOB_COLUMNS: Final = ("bucket", "key", "sha256", "size_bytes", "media_type")
@@ -93,7 +93,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
 
 def _needs_embeddings(policy: Policy, *, with_scores: bool) -> bool:
     name = policy.selection.strategy_name(cold=not with_scores)
-    return "embeddings" in strategy_of(name, Options()).needs
+    return "embeddings" in strategy_of(name).needs
 
 
 def _embeddings(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.float32]:

@@ -6,12 +6,11 @@ here the frame's id is the counter, so neither order nor company changes it.
 
 from __future__ import annotations
 
+import hashlib
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
-
-from winnow.domain.errors import BadInput
 
 Words = npt.NDArray[np.uint64]
 
@@ -21,6 +20,7 @@ _ROUNDS: Final = 10
 _LOW: Final = np.uint64(0xFFFFFFFF)
 _HALF: Final = np.uint64(32)
 _BLOCK: Final = 1 << 15
+_HEX: Final = frozenset("0123456789abcdef")
 
 
 def draws_of(frame_ids: npt.NDArray[np.str_], *, seed: int, step: int) -> Words:
@@ -29,7 +29,8 @@ def draws_of(frame_ids: npt.NDArray[np.str_], *, seed: int, step: int) -> Words:
     Parameters
     ----------
     frame_ids
-        32 hexadecimal digits each.
+        32 hexadecimal digits each; an id of another form is stood for by the first 128 bits of
+        its SHA-256.
     seed, step
         The round's stored seed and the number of the decision, both below 2**64.
 
@@ -39,11 +40,6 @@ def draws_of(frame_ids: npt.NDArray[np.str_], *, seed: int, step: int) -> Words:
         uint64 [N]: element *i* is the first output of
         `np.random.Philox(key=[seed, step], counter=[0, 0, low, high])` with the halves of frame
         id *i*.
-
-    Raises
-    ------
-    BadInput
-        An id is not 32 hexadecimal digits.
 
     References
     ----------
@@ -88,21 +84,36 @@ def _product(words: Words, factor: np.uint64) -> tuple[Words, Words]:
     return word_high * factor_high + (middle >> _HALF) + (cross >> _HALF), words * factor
 
 
-def _halves(frame_ids: npt.NDArray[np.str_]) -> tuple[Words, Words]:
+def hex_words(frame_ids: npt.NDArray[np.str_]) -> tuple[Words, Words] | None:
+    """Give the high and low 64 bits of each id; none if one is not 32 hexadecimal digits."""
     if len(frame_ids) == 0:
         return np.empty(0, dtype=np.uint64), np.empty(0, dtype=np.uint64)
-    lengths = np.char.str_len(frame_ids)
-    digits = np.frombuffer(
-        np.char.encode(frame_ids, "ascii", "replace").astype("S32").tobytes(), dtype=np.uint8
-    ).reshape(len(frame_ids), 32)
-    is_letter = (digits >= ord("a")) & (digits <= ord("f"))
-    right = ((digits >= ord("0")) & (digits <= ord("9"))) | is_letter
-    wrong = ~right.all(axis=1) | (lengths != 32)
-    if wrong.any():
-        found = str(frame_ids[int(np.argmax(wrong))])
-        msg = f"frame_id: expected 32 hexadecimal digits, found {found!r}"
-        raise BadInput(msg)
-    values = np.where(is_letter, digits - np.uint8(ord("a") - 10), digits - np.uint8(ord("0")))
-    packed = (values[:, 0::2] << np.uint8(4)) | values[:, 1::2]
-    words = np.ascontiguousarray(packed).view(">u8").astype(np.uint64)
-    return words[:, 0].copy(), words[:, 1].copy()
+    if frame_ids.dtype.itemsize != 32 * 4:  # NumPy stores 4 bytes a character
+        return None
+    codes = np.ascontiguousarray(frame_ids).view(np.uint32).reshape(len(frame_ids), 32)
+    high, low = np.empty(len(codes), np.uint64), np.empty(len(codes), np.uint64)
+    for start in range(0, len(codes), _BLOCK):
+        block = codes[start : start + _BLOCK]
+        is_letter = (block >= ord("a")) & (block <= ord("f"))
+        if not (is_letter | ((block >= ord("0")) & (block <= ord("9")))).all():
+            return None
+        values = (block - np.where(is_letter, ord("a") - 10, ord("0"))).astype(np.uint8)
+        packed = (values[:, 0::2] << np.uint8(4)) | values[:, 1::2]
+        words = np.ascontiguousarray(packed).view(">u8").astype(np.uint64)
+        high[start : start + _BLOCK], low[start : start + _BLOCK] = words[:, 0], words[:, 1]
+    return high, low
+
+
+def _halves(frame_ids: npt.NDArray[np.str_]) -> tuple[Words, Words]:
+    words = hex_words(frame_ids)
+    if words is not None:
+        return words
+    digests = (_id_digest(frame_id) for frame_id in frame_ids.tolist())
+    pairs = np.frombuffer(b"".join(digests), dtype=">u8").reshape(-1, 2).astype(np.uint64)
+    return pairs[:, 0].copy(), pairs[:, 1].copy()
+
+
+def _id_digest(frame_id: str) -> bytes:
+    if len(frame_id) == 32 and not set(frame_id) - _HEX:
+        return bytes.fromhex(frame_id)
+    return hashlib.sha256(frame_id.encode()).digest()[:16]

@@ -15,7 +15,7 @@ from winnow.policy.pool import Pool
 from winnow.policy.proposal import Proposal, SelectionInputs, Sizes
 from winnow.policy.random_arm import arm_size, draw_random_arm
 from winnow.strategies.protocol import Strategy
-from winnow.strategies.registry import Options, strategy_of
+from winnow.strategies.registry import strategy_of
 
 SELECTOR_VERSION: Final = "1"
 """Grows whenever the same inputs may give another batch."""
@@ -68,7 +68,8 @@ def strategy_for(inputs: SelectionInputs) -> Strategy:
     """Give the policy's strategy: the cold-start one if there is no committee."""
     selection = inputs.policy.selection
     name = selection.strategy_name(cold=inputs.probs_NMC is None)
-    return strategy_of(name, Options(shortlist_factor=selection.shortlist_factor))
+    options = {"shortlist_factor": selection.shortlist_factor}
+    return strategy_of(name, options if name == "shortlist_k_center" else None)
 
 
 def sizes_of(inputs: SelectionInputs, n_eligible: int) -> Sizes:

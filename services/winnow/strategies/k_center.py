@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
+from pydantic import Field
 
 from winnow.kernels.farthest_first import FarthestFirst
 from winnow.kernels.protocol import DistanceKernel
@@ -15,6 +16,7 @@ from winnow.strategies.feasible import Feasible
 from winnow.strategies.protocol import (
     Candidates,
     Constraint,
+    Floor,
     Inclusion,
     Input,
     Pick,
@@ -48,11 +50,19 @@ class KCenter:
     inclusion: ClassVar[Inclusion] = "certain"
 
     def choose(
-        self, candidates: Candidates, n: int, *, seed: int, constraints: Sequence[Constraint] = ()
+        self,
+        candidates: Candidates,
+        n: int,
+        *,
+        seed: int,
+        constraints: Sequence[Constraint] = (),
+        floors: Sequence[Floor] = (),
     ) -> list[Pick]:
         """See `Strategy.choose`; the utility is the L2 distance, none for a first pick of all."""
         rank_N = check(candidates, n, self.needs)
-        spread = _Spread(candidates, rank_N, Feasible(len(candidates), constraints), self.kernel)
+        spread = _Spread(
+            candidates, rank_N, Feasible(len(candidates), constraints, n, floors), self.kernel
+        )
         return spread.over(None, n)
 
     def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
@@ -62,13 +72,15 @@ class KCenter:
 
 @dataclass(frozen=True, slots=True)
 class ShortlistKCenter:
-    """Greedy k-center among the `factor`·n frames with the highest scores.
+    """Greedy k-center among the `shortlist_factor`·n frames with the highest scores.
 
     If constraints close the whole shortlist before the batch is full, the next shortlist follows.
-    Costs N log N + (L + n)·factor·n·D.
+    Costs N log N + (L + n)·shortlist_factor·n·D.
     """
 
-    factor: float = 5.0
+    shortlist_factor: Annotated[
+        float, Field(ge=1.0, description="Length of the shortlist in batches.")
+    ] = 5.0
     kernel: DistanceKernel | None = None
     name: ClassVar[str] = "shortlist_k_center"
     needs: ClassVar[frozenset[Input]] = frozenset({"scores", "embeddings"})
@@ -76,14 +88,20 @@ class ShortlistKCenter:
 
     def shortlist_size(self, n: int) -> int:
         """Give how many of the best scores a batch of n is spread over."""
-        return math.ceil(self.factor * n)
+        return math.ceil(self.shortlist_factor * n)
 
     def choose(
-        self, candidates: Candidates, n: int, *, seed: int, constraints: Sequence[Constraint] = ()
+        self,
+        candidates: Candidates,
+        n: int,
+        *,
+        seed: int,
+        constraints: Sequence[Constraint] = (),
+        floors: Sequence[Floor] = (),
     ) -> list[Pick]:
         """See `Strategy.choose`; the utility is the L2 distance, none for a first pick of all."""
         rank_N = check(candidates, n, self.needs)
-        feasible, picks = Feasible(len(candidates), constraints), list[Pick]()
+        feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
         spread = _Spread(candidates, rank_N, feasible, self.kernel)
         order_N = by_score(scores_of(candidates), rank_N)
         while len(picks) < n and feasible.open_N.any():

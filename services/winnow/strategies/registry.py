@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
+
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from winnow.domain.errors import BadInput
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
@@ -12,33 +15,63 @@ from winnow.strategies.protocol import Strategy
 from winnow.strategies.simple_random import Random
 from winnow.strategies.top_k import TopK
 
-
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the policy may set on strategies; each takes what it knows."""
-
-    shortlist_factor: float = 5.0
-
-
-STRATEGIES: Final[dict[str, Callable[[Options], Strategy]]] = {
-    "random": lambda options: Random(),
-    "top_k": lambda options: TopK(),
-    "k_center": lambda options: KCenter(),
-    "shortlist_k_center": lambda options: ShortlistKCenter(factor=options.shortlist_factor),
+STRATEGIES: Final[dict[str, type[Strategy]]] = {
+    kind.name: kind
+    for kind in (
+        Random,
+        TopK,
+        KCenter,
+        ShortlistKCenter,
+    )
 }
 
 
-def strategy_of(name: str, options: Options | None = None) -> Strategy:
+def strategy_names() -> tuple[str, ...]:
+    """Give the names of all strategies, sorted."""
+    return tuple(sorted(STRATEGIES))
+
+
+@cache
+def options_of(name: str) -> type[BaseModel]:
+    """Give the typed options of a strategy: those of its fields that are `Annotated`.
+
+    Raises
+    ------
+    BadInput
+        There is no strategy of this name; the text lists those there are.
+    """
+    if name not in STRATEGIES:
+        msg = f"strategy: expected one of {', '.join(strategy_names())}, found {name!r}"
+        raise BadInput(msg)
+    kind = STRATEGIES[name]
+    hints = get_type_hints(kind, include_extras=True)
+    options: dict[str, Any] = {}
+    for known in fields(kind):  # type: ignore[arg-type]
+        hint = hints[known.name]
+        if get_origin(hint) is Annotated:
+            default = known.default if known.default is not MISSING else ...
+            options[known.name] = (Annotated[get_args(hint)], default)
+    config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    title = "".join(word.title() for word in name.split("_")) + "Options"
+    model: type[BaseModel] = create_model(title, __config__=config, **options)
+    return model
+
+
+def strategy_of(name: str, options: Mapping[str, object] | None = None) -> Strategy:
     """Give a query strategy.
 
     Raises
     ------
     BadInput
-        There is none of this name; the text lists those there are.
+        There is none of this name, or it has no such options; the text lists every mistake.
     """
+    model = options_of(name)
     try:
-        make = STRATEGIES[name]
-    except KeyError:
-        msg = f"strategy: expected one of {', '.join(sorted(STRATEGIES))}, found {name!r}"
-        raise BadInput(msg) from None
-    return make(options or Options())
+        checked = model.model_validate(dict(options or {}))
+    except ValidationError as error:
+        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        known = ", ".join(model.model_fields) or "none"
+        msg = f"strategy {name}: {told} (its options: {known})"
+        raise BadInput(msg) from error
+    values = {field: getattr(checked, field) for field in model.model_fields}
+    return STRATEGIES[name](**values)

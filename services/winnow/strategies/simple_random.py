@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar, Final
 
 from winnow.kernels.philox import order_of
-from winnow.strategies.feasible import Feasible
-from winnow.strategies.protocol import Candidates, Constraint, Inclusion, Input, Pick, check
+from winnow.strategies.feasible import Feasible, open_in_order
+from winnow.strategies.protocol import (
+    Candidates,
+    Constraint,
+    Floor,
+    Inclusion,
+    Input,
+    Pick,
+    check,
+)
 
 STEP: Final = 1
 """Its own draws; step 0 belongs to the random arm, which must be independent."""
@@ -27,18 +36,21 @@ class Random:
     inclusion: ClassVar[Inclusion] = "uniform"
 
     def choose(
-        self, candidates: Candidates, n: int, *, seed: int, constraints: Sequence[Constraint] = ()
+        self,
+        candidates: Candidates,
+        n: int,
+        *,
+        seed: int,
+        constraints: Sequence[Constraint] = (),
+        floors: Sequence[Floor] = (),
     ) -> list[Pick]:
         """See `Strategy.choose`; the utility is none, the draw probability 1/(open frames)."""
         check(candidates, n, self.needs)
-        feasible, picks = Feasible(len(candidates), constraints), list[Pick]()
-        for pos in map(int, order_of(candidates.frame_ids, seed=seed, step=STEP)):
-            if len(picks) == n:
-                break
-            if feasible.open_N[pos]:
-                probability = 1.0 / int(feasible.open_N.sum())
-                picks.append(Pick(pos, None, "drawn at random", probability))
-                feasible.take(pos)
+        feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
+        order_N = order_of(candidates.frame_ids, seed=seed, step=STEP)
+        for pos in islice(open_in_order(order_N, feasible), n):
+            picks.append(Pick(pos, None, "drawn at random", 1.0 / feasible.n_open))
+            feasible.take(pos)
         return picks
 
     def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:

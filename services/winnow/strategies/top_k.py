@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import ClassVar
 
 import numpy as np
 
-from winnow.strategies.feasible import Feasible
+from winnow.strategies.feasible import Feasible, open_in_order
 from winnow.strategies.protocol import (
     Candidates,
     Constraint,
     Floats,
+    Floor,
     Inclusion,
     Input,
     Pick,
@@ -50,19 +52,22 @@ class TopK:
     inclusion: ClassVar[Inclusion] = "certain"
 
     def choose(
-        self, candidates: Candidates, n: int, *, seed: int, constraints: Sequence[Constraint] = ()
+        self,
+        candidates: Candidates,
+        n: int,
+        *,
+        seed: int,
+        constraints: Sequence[Constraint] = (),
+        floors: Sequence[Floor] = (),
     ) -> list[Pick]:
         """See `Strategy.choose`; the utility is the score."""
         rank_N = check(candidates, n, self.needs)
         scores_N = scores_of(candidates)
-        feasible, picks = Feasible(len(candidates), constraints), list[Pick]()
-        for pos in map(int, by_score(scores_N, rank_N)):
-            if len(picks) == n:
-                break
-            if feasible.open_N[pos]:
-                score = float(scores_N[pos])
-                picks.append(Pick(pos, score, candidates.tell_score(score)))
-                feasible.take(pos)
+        feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
+        for pos in islice(open_in_order(by_score(scores_N, rank_N), feasible), n):
+            score = float(scores_N[pos])
+            picks.append(Pick(pos, score, candidates.tell_score(score)))
+            feasible.take(pos)
         return picks
 
     def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:

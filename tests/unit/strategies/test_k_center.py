@@ -124,7 +124,7 @@ def test_a_shortlist_keeps_to_the_best_scores() -> None:
     pool = Candidates(
         hex_ids(50), scores_N=scores, embeddings_ND=rng.standard_normal((50, 3)).astype(np.float32)
     )
-    chooser = ShortlistKCenter(factor=2.5)
+    chooser = ShortlistKCenter(shortlist_factor=2.5)
     picks = chooser.choose(pool, 4, seed=0)
     shortlist = np.argsort(-scores)[:10]
     assert {pick.pos for pick in picks} <= set(shortlist.tolist())
