@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS := console embedding rounds scoring selection labeling-gateway qa committee pipelines demo dev
+EXTRAS := console embedding rounds scoring selection labeling-gateway qa committee pipelines demo dev bench
 LOCKS := $(EXTRAS:%=requirements.%.txt)
 
 SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout
@@ -23,7 +23,7 @@ DATA ?=
 SIZE ?= standard
 TORCH ?= default
 
-.PHONY: help setup lock protos fmt lint test test-all golden bench demo up down images charts e2e clean
+.PHONY: help setup lock protos fmt lint test test-all oracle golden bench demo up down images charts e2e clean
 
 help: ## Print this help
 	@echo "Winnow: decides which frames earn a label, and proves it."
@@ -44,6 +44,10 @@ $(BIN)/uv: requirements.uv.txt
 $(VENV)/.dev: requirements.dev.txt $(BIN)/uv pyproject.toml
 	@$(call install,dev)
 	@touch $(VENV)/.demo $@
+
+$(VENV)/.bench: requirements.bench.txt $(BIN)/uv pyproject.toml
+	@$(call install,bench)
+	@touch $(VENV)/.demo $(VENV)/.dev $@
 
 $(VENV)/.demo: requirements.demo.txt $(BIN)/uv pyproject.toml
 	@$(call install,demo)
@@ -91,13 +95,16 @@ lint: $(VENV)/.dev ## Check style, types, layers and contracts
 test: $(VENV)/.dev ## Run the tests that need nothing but this machine
 	$(BIN)/pytest -n auto
 
-test-all: $(VENV)/.dev ## Run all tests; addresses of real services come from WINNOW_TEST_KAFKA, _POSTGRES, _S3
+test-all: $(VENV)/.bench ## Run all tests; addresses of real services come from WINNOW_TEST_KAFKA, _POSTGRES, _S3
 	$(BIN)/pytest -n auto -m ''
+
+oracle: $(VENV)/.bench ## Compare with other people's implementations
+	$(BIN)/pytest -m oracle tests/oracle
 
 golden: $(VENV)/.dev ## Rewrite the golden files
 	WINNOW_GOLDEN=rewrite $(BIN)/pytest tests/golden
 
-bench: $(VENV)/.dev ## Measure against peers; prints a table, writes build/bench.json
+bench: $(VENV)/.bench ## Measure against peers; prints a table, writes build/bench.json
 	$(BIN)/python -m tests.bench
 
 demo: $(VENV)/.demo ## Three rounds on real images through all services, and a report
