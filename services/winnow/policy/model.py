@@ -12,14 +12,14 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from winnow.acquisition.registry import ACQUISITIONS
 from winnow.domain.errors import BadInput
+from winnow.policy.section import Section, Share
+from winnow.policy.stopping_section import StoppingSection
 from winnow.strategies.registry import STRATEGIES, strategy_of
-
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 def _one_of(names: Iterable[str]) -> AfterValidator:
@@ -38,12 +38,6 @@ StrategyName = Annotated[str, _one_of(STRATEGIES)]
 ColdStartName = Annotated[
     str, _one_of(name for name in STRATEGIES if "scores" not in strategy_of(name).needs)
 ]
-
-
-class Section(BaseModel):
-    """Base: no unknown keys, nothing changes after loading."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class LabelSection(Section):
@@ -186,19 +180,6 @@ class TrainingSection(Section):
     calibration_share: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
         default=0.1, description="Labels kept out of training to fit the temperature."
     )
-
-
-class StoppingSection(Section):
-    """When the loop ends. The first rule that fires stops it; its numbers are recorded."""
-
-    rounds_max: int = Field(default=10, ge=1, description="Rounds in all, the cold start too.")
-    plateau_rounds: int | None = Field(
-        default=None, ge=2, description="Stop after this many rounds without a gain …"
-    )
-    plateau_gain_min: float = Field(
-        default=0.002, ge=0, description="… of at least this much holdout accuracy."
-    )
-    accuracy_target: Share | None = Field(default=None)
 
 
 class Policy(Section):

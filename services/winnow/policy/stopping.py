@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from winnow.policy.model import StoppingSection
+from winnow.policy.stopping_section import StoppingSection
 from winnow.stopping.rules import (
     AccuracyTarget,
     Plateau,

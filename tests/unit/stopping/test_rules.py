@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from winnow.policy.model import StoppingSection
 from winnow.policy.stopping import stop_record, verdicts_of
+from winnow.policy.stopping_section import StoppingSection
 from winnow.stopping.rules import AccuracyTarget, Plateau, Progress, RoundsMax, first_to_stop
 
 
