@@ -57,7 +57,7 @@ from winnow.policy.stopping import stop_record, verdicts_of
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.ledger import Ledger, Transaction
-from winnow.stopping.rules import first_to_stop
+from winnow.stopping import first_to_stop
 from winnow.telemetry import logs
 
 log = logs.get_logger()

@@ -10,7 +10,7 @@ from winnow.domain.errors import Conflict
 from winnow.domain.ids import round_id_of
 from winnow.domain.tables import RoundRow
 from winnow.policy.model import Policy
-from winnow.stopping.rules import Progress
+from winnow.stopping import Progress
 
 UNDER_WAY = frozenset({"requested", "open", "training"})
 ENDED = frozenset({"closed", "halted"})

@@ -259,7 +259,7 @@ def test_a_committee_that_rolls_twice_closes_once(world: RoundsWorld) -> None:
     before = world.round("r0")
     world.roll("r0", None)
     assert world.round("r0") == before
-    assert "not measurable" not in before.stop  # no target was set
+    assert "accuracy_target" not in before.stop  # none was set
     with world.ledger.snapshot() as view:
         assert len(view.records.find(ROUNDS)) == 2
 
