@@ -142,7 +142,9 @@ class PredictionStability:
             ("window", self.window),
         )
         reason = f"mean kappa {mean:.4f} of {self.window} rounds, threshold {self.kappa_min:.4f}"
-        return Verdict("prediction_stability", mean >= self.kappa_min, reason, numbers)
+        # Sums, not means, are compared: three times the threshold must reach it.
+        stop = math.fsum(tail) >= math.fsum([self.kappa_min] * len(tail))
+        return Verdict("prediction_stability", stop, reason, numbers)
 
 
 @dataclass(frozen=True, slots=True)
