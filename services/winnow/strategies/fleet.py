@@ -1,0 +1,316 @@
+"""Two-stage fleet selection: vehicles choose what to upload, the cloud what to label.
+
+Vehicle v sees observations V_v and may send bytes; the cloud may spend annotation money on what
+arrives. With f(S) = Σᵢ wᵢ · max over j in S ∪ K of 1 / (1 + 0.01·‖xᵢ - xⱼ‖), K what the cloud has:
+
+1. every vehicle chooses U_v among V_v, greedily for f under its bytes, without the others;
+2. the cloud chooses greedily for f under the annotation money among the union of all U_v, and
+   compares with what it would choose from each U_v alone.
+
+That is the shape of GreeDi. **Bound**, for one f that all evaluate (`observed="fleet"`) and α the
+promise of one greedy choice (1 - 1/e with equal costs, else (1 - 1/e)/2): let O be the best
+affordable batch of all observations. By submodularity the parts O ∩ V_v together add at least what
+O adds, so one of the m parts adds at least 1/m of it. If that part fits into its vehicle's bytes,
+U_v adds at least α/m of what O adds; so does the batch, if the cloud can pay for all of U_v or if
+all sizes and all prices are equal (the batch among U_v alone then begins as U_v does). For other
+mixtures of bytes and money nothing is promised. GreeDi's own worst case falls with the number of
+parts, too: 1/min(m, k) for batches of k (Mirzasoleiman et al. 2013). If observations fell on
+vehicles at random, (1 - 1/e)/2 would hold in expectation under equal costs (Barbosa et al. 2015);
+a fleet's do not: each vehicle sees its own streets. Vehicles in turn, each knowing what those
+before it chose (`interactive`), reach 1/2 of the best upload under a number of frames for each
+vehicle, α/(1 + α) under bytes (Fisher, Nemhauser and Wolsey 1978; Goundan and Schulz 2007). A
+vehicle that knows only its own observations (`observed="own"`, as in practice) maximises its own
+share of f: then each bound is about that share, and what the fleet gains is measured, not promised
+(`winnow.testing.fleet`).
+
+**What follows the paper** (Akcin, Goel, Zhao and Chinchali, CoRL 2025, "DUAL"; its public
+repository has a text and no code): the two stages; stage 1 local, decentralised and under a cap on
+what is sent and stored; stage 2 central, under a cap on labels; submodular maximisation in both;
+robots in environments of their own mixture of classes, rounds, a growing cloud set. From its
+predecessor (Akcin, Unuvar, Ure and Chinchali, CoRL 2023, whose code is public) come the objective,
+the policies distributed, interactive and centralised, and the setting of the simulator.
+
+**What does not, or is not known**: the paper's abstract claims a guarantee without its constant,
+so the bound above is derived here. Caps are bytes and money with unequal costs, not numbers of
+frames; segments, retention deadlines, a signed manifest and the ceiling of `choose_uploads` are
+ours, as are the baselines `by_volume` and `independent`. Which embedding each of the paper's tasks
+used, how its cloud breaks ties and whether it compares with single vehicles is not known to us.
+To our knowledge this is the first open, tested implementation.
+
+References
+----------
+Mirzasoleiman, Karbasi, Sarkar and Krause, "Distributed submodular maximization: identifying
+representative elements in massive data", NIPS 2013. Barbosa, Ene, Nguyen and Ward, "The power of
+randomization: distributed submodular maximization on massive datasets", ICML 2015, arXiv
+1502.02606. Fisher, Nemhauser and Wolsey, "An analysis of approximations for maximizing submodular
+set functions II", 1978. Goundan and Schulz, "Revisiting the greedy approach to submodular set
+function maximization", 2007.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.domain.errors import BadInput
+from winnow.kernels.budgeted_greedy import Budget, budgeted_greedy
+from winnow.kernels.group_coverage import GroupCoverage
+from winnow.kernels.philox import order_of
+from winnow.strategies.protocol import (
+    Candidates,
+    Flags,
+    Positions,
+    Ranks,
+    Rows,
+    centers_of,
+    check,
+    embeddings_of,
+    tie_ranks,
+)
+from winnow.strategies.upload import NEEDS
+
+STEP: Final = 52
+"""Draws of what comes first where nobody chooses."""
+Observed = Literal["own", "fleet"]
+Amounts = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """What the vehicles of a fleet have observed since the last round, and what may be spent."""
+
+    candidates: Candidates
+    """All observations. `centers_LD`: what the cloud has; `price_micros_N`: of a label, 1 unless
+    given; `scores_N`: what covering each observation is worth, 1 unless given."""
+    vehicle_N: npt.NDArray[np.intp]
+    """Whose observation it is: 0 up to V - 1."""
+    size_bytes_N: Amounts
+    budget_bytes_V: Amounts
+    budget_micros: int
+    observed: Observed = "own"
+    """Whose observations a vehicle measures its coverage on."""
+
+
+@dataclass(frozen=True, slots=True)
+class FleetChoice:
+    """Positions of observations: sent by vehicle after vehicle, and labeled, in order."""
+
+    uploaded: tuple[int, ...]
+    labeled: tuple[int, ...]
+
+
+def choose_labels(
+    candidates: Candidates,
+    budget_micros: int,
+    *,
+    sender_N: npt.NDArray[np.intp] | None = None,
+    observed: Candidates | None = None,
+) -> list[int]:
+    """Choose which uploaded frames to label, under money: stage 2.
+
+    Parameters
+    ----------
+    candidates
+        All uploads. `centers_LD`: what the cloud has; `price_micros_N`: 1 for each unless given;
+        `scores_N`: what covering each frame is worth (at least 0), 1 unless given.
+    sender_N
+        Which vehicle sent each frame: the choice among each one's uploads alone is tried as well,
+        and the best of all is given, as GreeDi asks.
+    observed
+        On what coverage is measured, if the cloud knows more than the uploads.
+
+    Returns
+    -------
+    list of int
+        Positions, best first; at most `budget_micros` together, and none that adds nothing.
+
+    Raises
+    ------
+    BadInput
+        No embeddings or ones that are not finite; a price or budget below 0.
+
+    Notes
+    -----
+    At least (1 - 1/e)/2 of the best choice among the uploads, 1 - 1/e if all cost the same. Costs
+    (L + N)·M·D multiply-adds for M observed frames and a few M·D for each pick; memory N·D.
+    """
+    rank_N = check(candidates, 0, NEEDS)
+    price_N = _prices(candidates)
+    _refuse_negative("price or budget", price_N, np.array([budget_micros]))
+    coverage = _coverage(candidates, centers_of(candidates), observed or candidates)
+    budget = Budget(price_N, np.array([budget_micros], dtype=np.int64))
+    alone = [] if sender_N is None else [sender_N == one for one in np.unique(sender_N)]
+    tried = [
+        budgeted_greedy(coverage, [budget], rank_N, allowed_G=allowed_N)
+        for allowed_N in [None, *(alone if len(alone) > 1 else [])]
+    ]
+    chosen, _ = max(tried, key=lambda one: one[1].value)
+    return list(chosen.groups)
+
+
+def by_volume(fleet: Fleet, *, seed: int) -> FleetChoice:
+    """Send what comes first until the bytes are full; label what arrives, vehicles in turn."""
+    _check_fleet(fleet)
+    drawn = order_of(fleet.candidates.frame_ids, seed=seed, step=STEP)
+    uploads = [
+        _affordable(drawn[own_N[drawn]], fleet.size_bytes_N, limit)
+        for own_N, limit in _vehicles(fleet)
+    ]
+    return _labeled_as_sent(fleet, uploads)
+
+
+def independent(fleet: Fleet, *, seed: int) -> FleetChoice:
+    """Each vehicle chooses for itself, knowing neither the cloud's set nor the others.
+
+    The cloud labels the vehicles' first choices, vehicles in turn.
+    """
+    del seed
+    rank_N = _check_fleet(fleet)
+    nothing_LD = centers_of(fleet.candidates)[:0]
+    uploads = [
+        _upload(fleet, rank_N, own_N, limit, nothing_LD) for own_N, limit in _vehicles(fleet)
+    ]
+    return _labeled_as_sent(fleet, uploads)
+
+
+def distributed(fleet: Fleet, *, seed: int) -> FleetChoice:
+    """Each vehicle chooses given the cloud's set; the cloud chooses among all: both stages."""
+    del seed
+    rank_N, known_LD = _check_fleet(fleet), centers_of(fleet.candidates)
+    uploads = [_upload(fleet, rank_N, own_N, limit, known_LD) for own_N, limit in _vehicles(fleet)]
+    return _labeled_by_choice(fleet, uploads)
+
+
+def interactive(fleet: Fleet, *, seed: int) -> FleetChoice:
+    """Vehicles choose in turn, each given what those before it sent; then as `distributed`."""
+    del seed
+    rank_N, known_LD = _check_fleet(fleet), centers_of(fleet.candidates)
+    uploads = list[list[int]]()
+    for own_N, limit in _vehicles(fleet):
+        uploads.append(_upload(fleet, rank_N, own_N, limit, known_LD))
+        sent_KD = embeddings_of(fleet.candidates)[uploads[-1]]
+        known_LD = np.concatenate([known_LD, sent_KD])
+    return _labeled_by_choice(fleet, uploads)
+
+
+def centralised(fleet: Fleet, *, seed: int) -> FleetChoice:
+    """Choose the labels among all observations at once, each within its vehicle's bytes.
+
+    What someone who sees everything would do: the others are measured against it.
+    """
+    del seed
+    rank_N, candidates = _check_fleet(fleet), fleet.candidates
+    coverage = _coverage(candidates, centers_of(candidates), candidates)
+    budgets = [
+        Budget(_prices(candidates), np.array([fleet.budget_micros], dtype=np.int64)),
+        Budget(fleet.size_bytes_N, fleet.budget_bytes_V, fleet.vehicle_N),
+    ]
+    chosen, _ = budgeted_greedy(coverage, budgets, rank_N)
+    return FleetChoice(chosen.groups, chosen.groups)
+
+
+FLEET_POLICIES: Final[Mapping[str, Callable[..., FleetChoice]]] = {
+    "by_volume": by_volume,
+    "independent": independent,
+    "distributed": distributed,
+    "interactive": interactive,
+    "centralised": centralised,
+}
+
+
+def _check_fleet(fleet: Fleet) -> Ranks:
+    rank_N = check(fleet.candidates, 0, NEEDS)
+    n, n_vehicles = len(fleet.candidates), len(fleet.budget_bytes_V)
+    shapes = {fleet.vehicle_N.shape, fleet.size_bytes_N.shape}
+    strangers = n and not (fleet.vehicle_N.min() >= 0 and fleet.vehicle_N.max() < n_vehicles)
+    if shapes != {(n,)} or strangers:
+        msg = (
+            f"fleet: expected a size and one of {n_vehicles} vehicles for each of {n} "
+            f"observations, found shapes {sorted(shapes)}"
+        )
+        raise BadInput(msg)
+    _refuse_negative("size or budget", fleet.size_bytes_N, fleet.budget_bytes_V)
+    _refuse_negative("price or budget", _prices(fleet.candidates), np.array([fleet.budget_micros]))
+    return rank_N
+
+
+def _refuse_negative(what: str, *amounts: Amounts) -> None:
+    least = min(int(each.min(initial=0)) for each in amounts)
+    if least < 0:
+        msg = f"fleet: expected every {what} to be at least 0, found {least}"
+        raise BadInput(msg)
+
+
+def _prices(candidates: Candidates) -> Amounts:
+    found = candidates.price_micros_N
+    return np.ones(len(candidates), dtype=np.int64) if found is None else found
+
+
+def _vehicles(fleet: Fleet) -> Iterator[tuple[Flags, int]]:
+    for vehicle, limit in enumerate(fleet.budget_bytes_V.tolist()):
+        yield fleet.vehicle_N == vehicle, limit
+
+
+def _coverage(candidates: Candidates, known_LD: Rows, observed: Candidates) -> GroupCoverage:
+    """Give the coverage of what was observed, in the order of its frame ids, by single frames."""
+    ground = np.argsort(tie_ranks(observed.frame_ids))
+    weights_N = observed.scores_N
+    return GroupCoverage(
+        embeddings_of(observed)[ground],
+        embeddings_of(candidates),
+        range(len(candidates)),
+        weights_M=None if weights_N is None else weights_N[ground],
+        known_LD=known_LD,
+    )
+
+
+def _part(candidates: Candidates, positions: Positions) -> Candidates:
+    scores_N = candidates.scores_N
+    return Candidates(
+        frame_ids=candidates.frame_ids[positions],
+        scores_N=None if scores_N is None else scores_N[positions],
+        embeddings_ND=embeddings_of(candidates)[positions],
+        centers_LD=candidates.centers_LD,
+        price_micros_N=_prices(candidates)[positions],
+    )
+
+
+def _upload(
+    fleet: Fleet, rank_N: Ranks, own_N: Flags, limit_bytes: int, known_LD: Rows
+) -> list[int]:
+    """Choose a vehicle's upload, best first: stage 1 with single observations."""
+    own = np.flatnonzero(own_N)
+    part = _part(fleet.candidates, own)
+    coverage = _coverage(part, known_LD, part if fleet.observed == "own" else fleet.candidates)
+    budget = Budget(fleet.size_bytes_N[own], np.array([limit_bytes], dtype=np.int64))
+    chosen, _ = budgeted_greedy(coverage, [budget], rank_N[own])
+    return [int(own[place]) for place in chosen.groups]
+
+
+def _affordable(order: Positions, costs_N: Amounts, limit: int) -> list[int]:
+    """Give the first of an order that can be paid for together; it ends with the first too dear."""
+    return [int(pos) for pos in order[np.cumsum(costs_N[order]) <= limit]]
+
+
+def _labeled_as_sent(fleet: Fleet, uploads: Sequence[Sequence[int]]) -> FleetChoice:
+    turns = range(max((len(one) for one in uploads), default=0))
+    in_turn = np.array(
+        [one[turn] for turn in turns for one in uploads if turn < len(one)], dtype=np.intp
+    )
+    labeled = _affordable(in_turn, _prices(fleet.candidates), fleet.budget_micros)
+    return FleetChoice(tuple(pos for one in uploads for pos in one), tuple(labeled))
+
+
+def _labeled_by_choice(fleet: Fleet, uploads: Sequence[Sequence[int]]) -> FleetChoice:
+    sent = np.array([pos for one in uploads for pos in one], dtype=np.intp)
+    labeled = choose_labels(
+        _part(fleet.candidates, sent),
+        fleet.budget_micros,
+        sender_N=fleet.vehicle_N[sent],
+        observed=fleet.candidates if fleet.observed == "fleet" else None,
+    )
+    return FleetChoice(tuple(sent.tolist()), tuple(sent[labeled].tolist()))
