@@ -6,43 +6,69 @@ from typing import Final
 
 import numpy as np
 
-from winnow.kernels.protocol import Rows
+from winnow.kernels.protocol import Parts, Positions, Rows
 
-BLOCK_VALUES: Final = 1 << 22
-"""Distances held at once while many centers come together: 16 MiB of float32."""
+BLOCK_VALUES: Final = 1 << 21
+"""Distances held at once: 8 MiB of float32, so that a block is still in the cache when its
+smallest are looked for."""
 
 
-class NumpyNearest:
-    """Streams the rows once for each call of `lower`."""
+class NumpyHeld:
+    """Rows in main memory, or on disk behind a memory map."""
 
-    def __init__(self, rows_ND: Rows) -> None:
-        self._rows_ND = rows_ND
-        self._squares_N = np.einsum("nd,nd->n", rows_ND, rows_ND)
-        self._nearest_N = np.full(len(rows_ND), np.inf, dtype=np.float32)
+    def __init__(self, parts: Parts, squares_N: Rows | None = None) -> None:
+        self._parts = parts
+        self._squares_N = squared_norms(parts) if squares_N is None else squares_N
 
-    @property
-    def squared(self) -> Rows:
-        """See `Nearest.squared`."""
-        return self._nearest_N
+    def __len__(self) -> int:
+        """See `Held.__len__`."""
+        return len(self._squares_N)
 
-    def lower(self, centers_LD: Rows) -> None:
-        """See `Nearest.lower`."""
-        squares_L = np.einsum("ld,ld->l", centers_LD, centers_LD)
-        if len(centers_LD) == 1:  # every pick of a traversal: a matrix-vector product, one pass
-            distances_N = self._rows_ND @ centers_LD[0]
-            distances_N *= -2.0
-            distances_N += self._squares_N
-            distances_N += squares_L[0]
-            np.minimum(self._nearest_N, distances_N, out=self._nearest_N)
-            return
-        n_rows = max(1, BLOCK_VALUES // max(1, len(centers_LD)))
-        for start in range(0, len(self._rows_ND), n_rows):
-            block = slice(start, start + n_rows)
-            distances_NL = self._rows_ND[block] @ centers_LD.T
-            distances_NL *= -2.0
-            distances_NL += squares_L
-            nearest_N = distances_NL.min(axis=1) + self._squares_N[block]
-            np.minimum(self._nearest_N[block], nearest_N, out=self._nearest_N[block])
+    def take(self, pos_K: Positions) -> NumpyHeld:
+        """See `Held.take`."""
+        return NumpyHeld(tuple(part[pos_K] for part in self._parts), self._squares_N[pos_K])
+
+    def distances(self, centers: tuple[Rows, ...]) -> Rows:
+        """See `Held.distances`."""
+        squares_L = squared_norms(centers)
+        distances_NL = np.empty((len(self), len(squares_L)), dtype=np.float32)
+        step = _rows_at_once(len(squares_L))
+        for start in range(0, len(self), step):
+            block = slice(start, start + step)
+            products_KL = self._minus_twice_products(block, centers)
+            products_KL += squares_L
+            np.add(products_KL, self._squares_N[block, None], out=distances_NL[block])
+        return distances_NL
+
+    def nearest(self, centers: tuple[Rows, ...]) -> Rows:
+        """See `Held.nearest`."""
+        if len(centers[0]) == 1 and len(self._parts) == 1:
+            return self._to_one(centers[0][0])
+        squares_L = squared_norms(centers)
+        nearest_N = np.empty(len(self), dtype=np.float32)
+        step = _rows_at_once(len(squares_L))
+        for start in range(0, len(self), step):
+            block = slice(start, start + step)
+            products_KL = self._minus_twice_products(block, centers)
+            products_KL += squares_L
+            products_KL.min(axis=1, out=nearest_N[block])
+        nearest_N += self._squares_N
+        return nearest_N
+
+    def _to_one(self, center_D: Rows) -> Rows:
+        """Give the distances to a single center: a matrix-vector product, one pass."""
+        distances_N: Rows = self._parts[0][:] @ center_D
+        distances_N *= np.float32(-2.0)
+        distances_N += self._squares_N
+        distances_N += center_D @ center_D
+        return distances_N
+
+    def _minus_twice_products(self, block: slice, centers: tuple[Rows, ...]) -> Rows:
+        # The factor goes to the centers, which are few.
+        products_KL: Rows = self._parts[0][block] @ (np.float32(-2.0) * centers[0]).T
+        for part, center in zip(self._parts[1:], centers[1:], strict=True):
+            products_KL *= part[block] @ center.T
+        return products_KL
 
 
 class NumpyKernel:
@@ -50,6 +76,21 @@ class NumpyKernel:
 
     name = "numpy"
 
-    def hold(self, rows_ND: Rows) -> NumpyNearest:
+    def hold(self, parts: Parts) -> NumpyHeld:
         """See `DistanceKernel.hold`."""
-        return NumpyNearest(rows_ND)
+        return NumpyHeld(parts)
+
+
+def squared_norms(parts: Parts) -> Rows:
+    """Give the float32 squared norm of each row: the product of those of its parts."""
+    squares_N = np.ones(parts[0].shape[0], dtype=np.float32)
+    for part in parts:
+        step = max(1, BLOCK_VALUES // max(1, part.shape[1]))
+        for start in range(0, len(squares_N), step):
+            rows = part[start : start + step]
+            squares_N[start : start + step] *= np.einsum("nd,nd->n", rows, rows)
+    return squares_N
+
+
+def _rows_at_once(n_centers: int) -> int:
+    return max(16, BLOCK_VALUES // max(1, n_centers))

@@ -9,23 +9,52 @@ import numpy.typing as npt
 
 Rows = npt.NDArray[np.float32]
 Floats = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.intp]
 
 
-class Nearest(Protocol):
-    """Rows that a backend holds, each with the distance to its nearest center so far."""
+class RowSource(Protocol):
+    """Float32 rows that are read in blocks: an array, a memory map, or computed when read."""
 
     @property
-    def squared(self) -> Rows:
-        """Squared distance of each row to the nearest center; `inf` before the first."""
+    def shape(self) -> tuple[int, ...]:
+        """Give (N, D)."""
         ...
 
-    def lower(self, centers_LD: Rows) -> None:
-        """Take more centers into account; costs L·N·D multiply-adds, memory bounded."""
+    def __getitem__(self, rows: slice | Positions, /) -> Rows:
+        """Give some rows as float32 [K, D]."""
+        ...
+
+
+Parts = tuple[RowSource, ...]
+"""Row *i* of all parts together is one vector: the outer product of its parts. One part is an
+ordinary vector; a gradient embedding is (residual, features), C + D numbers instead of C·D."""
+
+
+class Held(Protocol):
+    """Rows that a backend holds, e.g. in the memory of a GPU."""
+
+    def __len__(self) -> int:
+        """Give N."""
+        ...
+
+    def take(self, pos_K: Positions) -> Held:
+        """Give a copy of some rows that lies together."""
+        ...
+
+    def distances(self, centers: tuple[Rows, ...]) -> Rows:
+        """Give the squared distance of each row to each center, float32 [N, L]."""
+        ...
+
+    def nearest(self, centers: tuple[Rows, ...]) -> Rows:
+        """Give the squared distance of each row to its nearest center, float32 [N].
+
+        Costs L·N·D multiply-adds as matrix products; memory beside the result is bounded.
+        """
         ...
 
 
 class DistanceKernel(Protocol):
-    """A backend for distances of many rows to few centers.
+    """A backend for distances of many rows to some centers.
 
     It may add in any order, with any number of threads, fused or not, as long as each squared
     distance is within `squared_l2_error` of the exact one: whoever picks compares the contenders
@@ -34,12 +63,12 @@ class DistanceKernel(Protocol):
 
     name: str
 
-    def hold(self, rows_ND: Rows) -> Nearest:
-        """Take rows (finite, never written to), e.g. to the memory of a GPU."""
+    def hold(self, parts: Parts) -> Held:
+        """Take rows (finite, never written to)."""
         ...
 
 
-def squared_l2_error(norms_N: Floats, norm_max: float, dimension: int) -> Floats:
+def squared_l2_error(norms_N: Floats, norm_max: float, n_terms: int) -> Floats:
     """Give by how much a float32 squared distance of each row may be off.
 
     Parameters
@@ -48,16 +77,17 @@ def squared_l2_error(norms_N: Floats, norm_max: float, dimension: int) -> Floats
         Euclidean norm of each row.
     norm_max
         Largest norm of a center.
-    dimension
-        D.
+    n_terms
+        Numbers that a distance is summed of: the widths of all parts together.
 
     Notes
     -----
     |x|² + |c|² - 2 x·c evaluated in float32: the product of vectors is off by at most
-    D·u·|x|·|c| in any order of summation, the rest by a few u·(|x| + |c|)², u = 2⁻²⁴ (Higham,
-    "Accuracy and Stability of Numerical Algorithms", section 3.1; the squared norms are sums of D
-    terms too). D + 8 covers all of it with room for second-order terms.
+    n·u·|x|·|c| in any order of summation, the rest by a few u·(|x| + |c|)², u = 2⁻²⁴ (Higham,
+    "Accuracy and Stability of Numerical Algorithms", section 3.1; the squared norms are sums of n
+    terms too; the product of the parts' products adds one u each). n + 8 covers all of it with
+    room for second-order terms.
     """
     unit = float(np.finfo(np.float32).eps) / 2
     reach: Floats = norms_N + norm_max
-    return (dimension + 8) * unit * reach * reach
+    return (n_terms + 8) * unit * reach * reach

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from winnow.kernels.numpy_kernel import NumpyNearest
+from winnow.acquisition.reproducible import sum_last
+from winnow.kernels.numpy_kernel import NumpyHeld
 from winnow.kernels.protocol import Rows, squared_l2_error
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
 from winnow.strategies.protocol import Candidates, Floats
@@ -72,26 +73,36 @@ def test_without_labels_the_first_pick_is_the_smallest_frame_id() -> None:
     assert second.utility == pytest.approx(np.linalg.norm(rows - rows[8], axis=1).max())
 
 
-class Sloppy:
-    """A backend as bad as the protocol allows: every distance is off by nearly the bound."""
+class SloppyHeld(NumpyHeld):
+    """Rows of a backend as bad as the protocol allows: distances are off by nearly the bound."""
 
+    def __init__(self, rows_ND: Rows, rng: np.random.Generator, norm_max: float) -> None:
+        super().__init__((rows_ND,))
+        self._rows_ND, self._rng, self._norm_max = rows_ND, rng, norm_max
+
+    def take(self, pos_K: npt.NDArray[np.intp]) -> SloppyHeld:
+        return SloppyHeld(self._rows_ND[pos_K], self._rng, self._norm_max)
+
+    def distances(self, centers: tuple[Rows, ...]) -> Rows:
+        right_NL = super().distances(centers)
+        norms = np.linalg.norm(self._rows_ND.astype(np.float64), axis=1)
+        bound_N = squared_l2_error(norms, self._norm_max, self._rows_ND.shape[1])
+        off_NL = self._rng.uniform(-0.4, 0.4, right_NL.shape) * bound_N[:, None]
+        return right_NL + off_NL.astype(np.float32)
+
+    def nearest(self, centers: tuple[Rows, ...]) -> Rows:
+        return self.distances(centers).min(axis=1)
+
+
+class Sloppy:
     name = "sloppy"
 
     def __init__(self, seed: int) -> None:
         self._rng = np.random.default_rng(seed)
 
-    def hold(self, rows_ND: Rows) -> NumpyNearest:
-        kernel = self
-
-        class Off(NumpyNearest):
-            def lower(self, centers_LD: Rows) -> None:
-                super().lower(centers_LD)
-                norms = np.linalg.norm(rows_ND.astype(np.float64), axis=1)
-                bound = squared_l2_error(norms, float(norms.max()), rows_ND.shape[1])
-                off = kernel._rng.uniform(-0.4, 0.4, len(rows_ND)) * bound
-                self._nearest_N += off.astype(np.float32)
-
-        return Off(rows_ND)
+    def hold(self, parts: tuple[Rows, ...]) -> SloppyHeld:
+        norm_max = float(np.linalg.norm(parts[0].astype(np.float64), axis=1).max())
+        return SloppyHeld(parts[0], self._rng, norm_max)
 
 
 @settings(max_examples=30)
@@ -108,14 +119,59 @@ def test_a_backend_that_rounds_otherwise_gives_the_same_picks(seed: int) -> None
     assert picks_of(rows, centers, 3, Sloppy(seed)) == exact
 
 
-def test_many_centers_at_once_are_those_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_frontiers_and_queues_of_any_size_give_the_same_picks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     rng = np.random.default_rng(5)
     rows = rng.standard_normal((200, 6)).astype(np.float32)
+    rows[150:] = rows[:50]
     centers = rng.standard_normal((70, 6)).astype(np.float32)
-    expected = brute_force(rows, centers, 20)
-    for module in ("numpy_kernel", "farthest_first", "exact"):
-        monkeypatch.setattr(f"winnow.kernels.{module}.BLOCK_VALUES", 500)
-    assert picks_of(rows, centers, 20) == expected
+    expected = brute_force(rows, centers, 60)
+    for name, module, value in (
+        ("BLOCK_VALUES", "numpy_kernel", 500),
+        ("BLOCK_VALUES", "farthest_first", 500),
+        ("BLOCK_VALUES", "exact", 500),
+        ("FRONTIER_ROWS", "farthest_first", (8, 8)),
+        ("ASKED", "farthest_first", (1, 4)),
+        ("GUESS_CENTERS_MIN", "farthest_first", 1),
+        ("GUESS_DIMENSIONS", "farthest_first", 2),
+        ("MISSED_AT_ONCE", "farthest_first", 2),
+        ("COPY_SHARE", "farthest_first", 10**9),
+    ):
+        monkeypatch.setattr(f"winnow.kernels.{module}.{name}", value)
+        assert picks_of(rows, centers, 60) == expected
+
+
+@pytest.mark.parametrize("kind", ["clusters", "one cloud", "a thin sheet", "equal rows", "grains"])
+def test_large_pools_of_any_shape_give_the_picks_of_the_plain_loop(kind: str) -> None:
+    rng = np.random.default_rng(8)
+    n, dimension = 4000, 24
+    rows = rng.standard_normal((n, dimension))
+    if kind == "clusters":
+        rows += 20 * rng.standard_normal((40, dimension))[rng.integers(0, 40, n)]
+    elif kind == "a thin sheet":
+        rows[:, 3:] *= 1e-3
+    elif kind == "equal rows":
+        rows = rows[rng.integers(0, 150, n)]
+    elif kind == "grains":  # a hundred places, and what float32 products cannot tell apart
+        rows = rows[rng.integers(0, 100, n)] + 1e-5 * rng.standard_normal((n, dimension))
+    found = rows.astype(np.float32)
+    picks = picks_of(found, found[:5], 300)
+    assert picks == plain_loop(found, found[:5], 300)
+
+
+def plain_loop(rows: Rows, centers: Rows, n: int) -> list[int]:
+    """Incremental and in float64; distances by differences, equal ones to the smaller id."""
+    wide = rows.astype(np.float64)
+    near = np.full(len(rows), np.inf)
+    for center in centers.astype(np.float64):
+        near = np.minimum(near, sum_last((wide - center) ** 2))
+    picks: list[int] = []
+    for _ in range(n):
+        near[picks] = -1.0
+        picks.append(int(near.argmax()))
+        near = np.minimum(near, sum_last((wide - wide[picks[-1]]) ** 2))
+    return picks
 
 
 def test_a_shortlist_keeps_to_the_best_scores() -> None:
