@@ -44,7 +44,8 @@ from winnow.domain.events import RoundTrained
 from winnow.domain.ids import CommitteeVersion, RoundId, committee_version_of, derived_uuid
 from winnow.domain.rows import ModelRow
 from winnow.domain.tables import MODELS
-from winnow.policy.model import TrainingSection, parse_policy
+from winnow.policy.model import parse_policy
+from winnow.policy.round_sections import TrainingSection
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.ledger import Ledger

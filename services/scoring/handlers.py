@@ -22,7 +22,8 @@ from winnow.domain.ids import (
 from winnow.domain.money import Commit
 from winnow.domain.rows import ScoringRunRow
 from winnow.domain.tables import SCORING_RUNS
-from winnow.policy.model import ScoringSection, parse_policy
+from winnow.policy.model import parse_policy
+from winnow.policy.round_sections import ScoringSection
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.committee import Committee

@@ -223,7 +223,7 @@ def _order(batch: Batch, manifest: BlobRef, by: str, ports: Ports) -> _Order:
     ref = ports.blobs.put(
         evidence.model_dump_json().encode(), prefix=f"{PREFIX}/evidence", media_type=JSON
     )
-    strategy = policy.selection.strategy_name(cold=batch.scores is None)
+    strategy = policy.selection.chosen_strategy(cold=batch.scores is None).name
     return _Order(tasks, ref, strategy, by, at, due_at)
 
 

@@ -14,7 +14,7 @@ PROGRAM = """
 import hashlib
 import numpy as np
 from winnow.policy.model import parse_policy
-from winnow.policy.proposal import SelectionInputs
+from winnow.policy.inputs import SelectionInputs
 from winnow.policy.select import propose
 
 rng = np.random.Generator(np.random.PCG64(0))

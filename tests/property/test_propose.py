@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from winnow.domain.errors import BadInput
 from winnow.estimation.horvitz_thompson import Sample, hajek, horvitz_thompson
 from winnow.policy.model import Policy, parse_policy
-from winnow.policy.proposal import SelectionInputs
+from winnow.policy.inputs import SelectionInputs
 from winnow.policy.select import propose
 
 PRICE = 80_000

@@ -27,14 +27,17 @@ from winnow.contracts.artifacts import (
     read_manifest,
     read_table,
 )
+from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
-from winnow.domain.ids import RoundId, batch_id_of
-from winnow.policy.model import Policy, parse_policy
-from winnow.policy.proposal import Proposal, SelectionInputs
+from winnow.domain.ids import RoundId, batch_id_of, round_number_of
+from winnow.policy.inputs import SelectionInputs
+from winnow.policy.model import parse_policy
+from winnow.policy.needs import Needs, needs_of
+from winnow.policy.proposal import Proposal
 from winnow.policy.select import SELECTOR_VERSION
+from winnow.policy.switch import Standing
 from winnow.ports.blobs import Blobs
-from winnow.strategies.registry import strategy_of
 
 PREFIX: Final = "selection"
 _BLOB_COLUMNS: Final = ("bucket", "key", "sha256", "size_bytes", "media_type")
@@ -66,14 +69,19 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
     policy = parse_policy(blobs.get(sources.policy), where=sources.policy.key)
     snapshot = read_manifest(blobs, sources.snapshot, Snapshot)
     scores = None if sources.scores is None else read_manifest(blobs, sources.scores, Scores)
-    pool = pa.concat_tables(
-        [read_table(blobs, p.part, SNAPSHOT_PART, columns=_POOL_COLUMNS) for p in snapshot.parts]
-        or [SNAPSHOT_PART.empty_table().select(_POOL_COLUMNS)]
+    labels = _labels(blobs, snapshot)
+    standing = Standing.of(
+        has_committee=scores is not None,
+        n_labeled=len(labels),
+        labels=labels.tolist(),
+        class_names=snapshot.class_names,
+        round_number=round_number_of(sources.round_id),
     )
-    passed = pool.filter(pc.equal(pool["gate"], ""))
+    needs = needs_of(policy, standing)
+    pool, passed = _frames_of(blobs, snapshot, needs)
     scored, probs_NMC = _probabilities(blobs, scores, passed["frame_id"])
     eligible = set(passed["frame_id"].to_pylist()) if sources.held else set()
-    with_embeddings = _needs_embeddings(policy, with_scores=scores is not None)
+    with_embeddings = "embeddings" in needs.inputs
     return SelectionInputs(
         policy=policy,
         seed=sources.seed,
@@ -88,12 +96,36 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         probs_NMC=probs_NMC,
         held=tuple(sorted(eligible & set(sources.held))),
         acquisitions=sources.acquisitions,
+        round_number=standing.round_number,
+        class_names=snapshot.class_names,
+        labels=labels,
+        sessions=texts_of(passed["session"]) if "sessions" in needs.inputs else None,
+        captured_us=_micros(passed["captured_at"]) if "times" in needs.inputs else None,
+        columns=columns_of(passed, needs.columns),
     )
 
 
-def _needs_embeddings(policy: Policy, *, with_scores: bool) -> bool:
-    name = policy.selection.strategy_name(cold=not with_scores)
-    return "embeddings" in strategy_of(name).needs
+def _frames_of(blobs: Blobs, snapshot: Snapshot, needs: Needs) -> tuple[pa.Table, pa.Table]:
+    """Give all frames of the snapshot, and those that pass its gates with what is needed."""
+    names = {"sessions": "session", "times": "captured_at"}
+    wanted = {name for need, name in names.items() if need in needs.inputs}
+    for name in needs.columns:
+        wanted.add(name if name in SNAPSHOT_PART.names else TAGS)
+    columns = [*_POOL_COLUMNS, *sorted(wanted - set(_POOL_COLUMNS))]
+    tables = [read_table(blobs, p.part, SNAPSHOT_PART, columns=columns) for p in snapshot.parts]
+    pool = pa.concat_tables(tables or [SNAPSHOT_PART.empty_table().select(columns)])
+    return pool, pool.filter(pc.equal(pool["gate"], ""))
+
+
+def _micros(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:
+    micros: npt.NDArray[np.int64] = column.cast(pa.int64()).to_numpy()
+    return micros
+
+
+def _labels(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.str_]:
+    if snapshot.labeled is None:
+        return np.empty(0, dtype="<U1")
+    return _strings(read_table(blobs, snapshot.labeled, LABELED, columns=["label"])["label"])
 
 
 def _embeddings(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.float32]:
@@ -177,7 +209,7 @@ def candidates_table(inputs: SelectionInputs, proposal: Proposal) -> pa.Table:
         "reason": list(proposal.reasons),
         "inclusion_probability": _nullable(proposal.inclusion),
         "draw_probability": _nullable(proposal.draw),
-        "price_micros": np.full(len(ranks), proposal.sizes.price_micros, dtype=np.int64),
+        "price_micros": proposal.price_micros,
     }
     return pa.table(columns, schema=CANDIDATES)
 
@@ -199,7 +231,7 @@ def batch_table(
         "reason": [proposal.reasons[pos] for pos in chosen.tolist()],
         "inclusion_probability": _nullable(proposal.inclusion[chosen]),
         "draw_probability": _nullable(proposal.draw[chosen]),
-        "price_micros": np.full(len(chosen), proposal.sizes.price_micros, dtype=np.int64),
+        "price_micros": proposal.price_micros[chosen],
         "pre_label": names[proposal.pre_label].tolist(),
         "pre_label_score": _nullable(proposal.pre_label_score),
     }
@@ -233,15 +265,14 @@ def batch_manifest(
     sources: Sources,
     snapshot: Snapshot,
     inputs: SelectionInputs,
+    proposal: Proposal,
     *,
     table: BlobRef,
     candidates: BlobRef,
     candidate_record: BlobRef | None,
-    n_frames: int,
 ) -> Batch:
     """Give the manifest of a proposed batch."""
     policy = inputs.policy
-    price_micros = policy.money.label_price_micros * policy.label.slots
     return Batch(
         round_id=sources.round_id,
         batch_id=batch_id_of(sources.round_id),
@@ -256,9 +287,9 @@ def batch_manifest(
         selector_version=SELECTOR_VERSION,
         table=table,
         candidates=candidates,
-        n_frames=n_frames,
+        n_frames=len(proposal.batch),
         slots=policy.label.slots,
-        price_micros=n_frames * price_micros,
+        price_micros=int(proposal.price_micros[proposal.batch].sum()),
         pre_label_model="" if sources.scores is None else snapshot.committee_version,
         holdouts=snapshot.holdouts,
         budget_ids=snapshot.budget_ids,

@@ -29,7 +29,8 @@ from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import derived_uuid
 from winnow.evidence.artifact import Producer
 from winnow.evidence.candidate_record import CandidateRecord, MemberOutputs
-from winnow.policy.proposal import Proposal, SelectionInputs
+from winnow.policy.inputs import SelectionInputs
+from winnow.policy.proposal import Proposal
 from winnow.policy.select import SELECTOR_VERSION, propose
 from winnow.ports.blobs import Blobs
 
@@ -75,10 +76,10 @@ def store_proposal(
         sources,
         snapshot,
         inputs,
+        proposal,
         table=table_ref,
         candidates=candidates_ref,
         candidate_record=None,
-        n_frames=len(frame_ids),
     )
     record = _record(blobs, draft, inputs, proposal, producer=producer, at=at)
     record_ref = blobs.put(
@@ -116,7 +117,7 @@ def _record(
         committee_version="" if scores is None else scores.committee_version,
         members=tuple(MemberOutputs(member=m, outputs_sha256=s) for m, s in members),
         acquisition=proposal.acquisition,
-        weights={proposal.acquisition: 1.0} if proposal.acquisition else {},
+        weights=proposal.weights,
         strategy=proposal.strategy,
         budget_id=dict(batch.budget_ids).get("human_annotation", ""),
         price_micros=proposal.sizes.price_micros,

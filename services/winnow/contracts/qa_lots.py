@@ -24,7 +24,7 @@ from winnow.contracts.artifacts import write_manifest as _write_manifest
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.labeling_rows import QaItemRow
 from winnow.estimation.poisson_sampling import Estimate, horvitz_thompson_rate
-from winnow.policy.model import QaSection
+from winnow.policy.round_sections import QaSection
 from winnow.ports.blobs import Blobs
 
 PREFIX = "qa"

@@ -21,7 +21,7 @@ from winnow.domain.labeling_rows import QaBatchRow, QaItemRow
 from winnow.estimation.poisson_sampling import Estimate
 from winnow.evidence.artifact import Producer
 from winnow.evidence.qa_report import QaReport, Rate, SamplingPlan, Slice
-from winnow.policy.model import QaSection
+from winnow.policy.round_sections import QaSection
 from winnow.ports.blobs import Blobs
 
 QA_RESULTS = pa.schema(

@@ -26,7 +26,7 @@ from winnow.contracts.artifacts import (
 )
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
-from winnow.policy.model import GateSection
+from winnow.policy.round_sections import GateSection
 from winnow.ports.blobs import Blobs
 
 PREFIX = "snapshots"

@@ -1,121 +1,163 @@
-"""What a selection takes and what it gives: arrays in, arrays out, one position a frame."""
+"""What a selection gives: a batch at once, and the record of every frame when it is asked for."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
 
-from winnow.acquisition.registry import acquisition_names
-from winnow.domain.errors import BadInput
-from winnow.policy.model import Policy
-
-Strings = npt.NDArray[np.str_]
-Floats = npt.NDArray[np.float64]
-Flags = npt.NDArray[np.bool_]
-Positions = npt.NDArray[np.intp]
+from winnow.policy import record
+from winnow.policy.inputs import Floats, Micros, Positions, Sizes, Strings
+from winnow.policy.record import Decision
 
 
-@dataclass(frozen=True, slots=True)
-class SelectionInputs:
-    """All that a choice depends on. F frames of the snapshot, G of them pass the snapshot's gates.
+@dataclass(frozen=True)
+class BatchRows:
+    """The frames of a batch in rank order; NaN means "none"."""
 
-    Equal inputs give equal proposals on every machine; the order of the frames changes no choice.
-    """
-
-    policy: Policy
-    seed: int
-    affordable_micros: int
-    """Available annotation money; the policy may cap it further."""
     frame_ids: Strings
-    """[F]"""
-    gates: Strings
-    """[F] First gate that blocks the frame, or empty."""
-    gate_details: Strings
-    clusters: Strings
-    """[F] Frame id of the representative of the frame's duplicate cluster."""
-    embeddings_ND: npt.NDArray[np.float32] | None
-    """[G, D] of the frames that pass, in their order; none if the strategy needs none."""
-    centers_LD: npt.NDArray[np.float32] | None
-    """[L, D] of the labeled frames."""
-    scored: Flags
-    """[G] Whether the committee answered about the frame."""
-    probs_NMC: npt.NDArray[np.float32] | None
-    """[scored frames, M, C] in their order; none without a committee."""
-    held: tuple[str, ...] = ()
-    """Frame ids that another round took since the snapshot."""
-    acquisitions: tuple[str, ...] = field(default_factory=acquisition_names)
-    """Functions whose scores go on the records, the policy's among them."""
-
-    def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together."""
-        n_frames, n_passed = len(self.frame_ids), int((self.gates == "").sum())
-        n_scored = 0 if self.probs_NMC is None else len(self.probs_NMC)
-        lengths = {
-            "gates": (len(self.gates), n_frames),
-            "gate_details": (len(self.gate_details), n_frames),
-            "clusters": (len(self.clusters), n_frames),
-            "scored": (len(self.scored), n_passed),
-            "probs_NMC": (n_scored, int(self.scored.sum())),
-        }
-        if self.embeddings_ND is not None:
-            lengths["embeddings_ND"] = (len(self.embeddings_ND), n_passed)
-        for name, (found, expected) in lengths.items():
-            if found != expected:
-                msg = f"{name}: expected {expected} rows, found {found}"
-                raise BadInput(msg)
-
-
-@dataclass(frozen=True, slots=True)
-class Sizes:
-    """How the size of the batch came about."""
-
-    n_asked: int
-    """By the policy."""
-    n_eligible: int
-    n_affordable: int
-    n_random: int
-    price_micros: int
-    """Of one frame, all its slots."""
-    micros_max: int
-
-    @property
-    def n_frames(self) -> int:
-        """The size that is aimed at: what is asked, as far as pool and money go."""
-        return min(self.n_asked, self.n_eligible, self.n_affordable)
-
-
-@dataclass(frozen=True, slots=True)
-class Proposal:
-    """A proposed batch, and a record of every frame of the snapshot. NaN and -1 mean "none"."""
-
-    sizes: Sizes
-    acquisition: str
-    """Empty without a committee."""
-    strategy: str
-    batch: Positions
-    """[B] Positions in the snapshot's frames, in rank order."""
-    gates: Strings
-    """[F] As in the snapshot, and `held`."""
-    scores: Floats
-    """[F]"""
-    components: tuple[str, ...]
-    """[F] Canonical JSON: acquisition function -> its score."""
     arms: Strings
-    """[F] policy, random, both or empty."""
+    scores: Floats
     utilities: Floats
     reasons: tuple[str, ...]
     inclusion: Floats
     draw: Floats
-    pre_label: npt.NDArray[np.int64]
-    """[B] Class that the committee's mean prediction prefers."""
-    pre_label_score: Floats
-    """[B] Its mean probability."""
+    price_micros: Micros
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A proposed batch and its trace. NaN and -1 mean "none".
+
+    Records of all F frames cost F texts; they are made when they are first asked for, so that a
+    batch out of millions does not wait for them.
+    """
+
+    decision: Decision
 
     @property
+    def sizes(self) -> Sizes:
+        """Give how the size of the batch came about."""
+        return self.decision.sizes
+
+    @property
+    def acquisition(self) -> str:
+        """Give the acquisition function; empty without a committee."""
+        return self.decision.inputs.policy.selection.acquisition if self._is_scored else ""
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """Give score component → its weight in the final score."""
+        return {self.acquisition: 1.0} if self._is_scored else {}
+
+    @property
+    def strategy(self) -> str:
+        """Give the name of the strategy that chose."""
+        return self.decision.strategy.name
+
+    @property
+    def because(self) -> str:
+        """Say why it was this strategy's turn."""
+        return self.decision.switch.because
+
+    @cached_property
+    def batch(self) -> Positions:
+        """Give [B] positions in the snapshot's frames, in rank order."""
+        return self.decision.pool.where[list(self.decision.union.order)]
+
+    @property
+    def gates(self) -> Strings:
+        """Give [F] the gates, as in the snapshot, and `held`."""
+        return self.decision.gates
+
+    @cached_property
+    def rows(self) -> BatchRows:
+        """Give the batch; costs what its frames cost, not what the pool's do."""
+        decision, order = self.decision, list(self.decision.union.order)
+        scores_N = decision.pool.candidates.scores_N
+        return BatchRows(
+            frame_ids=decision.pool.candidates.frame_ids[order],
+            arms=record.arms_of(decision)[order],
+            scores=np.full(len(order), np.nan) if scores_N is None else scores_N[order],
+            utilities=record.utilities_of(decision)[order],
+            reasons=tuple(record.batch_reasons(decision)),
+            inclusion=record.inclusion_of(decision)[order],
+            draw=record.draws_of(decision)[order],
+            price_micros=decision.prices_N[order],
+        )
+
+    @cached_property
+    def scores(self) -> Floats:
+        """Give [F] the final acquisition scores."""
+        scores_N = self.decision.pool.candidates.scores_N
+        n_pool = len(self.decision.pool.where)
+        return self._spread(np.full(n_pool, np.nan) if scores_N is None else scores_N)
+
+    @cached_property
+    def components(self) -> tuple[str, ...]:
+        """Give [F] canonical JSON: acquisition function → its score."""
+        return record.components_of(self.decision)
+
+    @cached_property
+    def arms(self) -> Strings:
+        """Give [F] policy, random, both or empty."""
+        arms: Strings = np.zeros(len(self.gates), dtype="<U6")
+        arms[self.decision.pool.where] = record.arms_of(self.decision)
+        return arms
+
+    @cached_property
+    def utilities(self) -> Floats:
+        """Give [F] what the strategy maximised when it took the frame."""
+        return self._spread(record.utilities_of(self.decision))
+
+    @cached_property
+    def reasons(self) -> tuple[str, ...]:
+        """Give [F] why each frame is in the batch or not."""
+        return record.reasons_of(self.decision)
+
+    @cached_property
+    def inclusion(self) -> Floats:
+        """Give [F] the inclusion probabilities."""
+        return self._spread(record.inclusion_of(self.decision))
+
+    @cached_property
+    def draw(self) -> Floats:
+        """Give [F] the probability of the draw that brought a frame in."""
+        return self._spread(record.draws_of(self.decision))
+
+    @cached_property
+    def price_micros(self) -> Micros:
+        """Give [F] what each frame costs; frames behind a gate have the policy's price."""
+        prices = np.full(len(self.gates), self.sizes.price_micros, dtype=np.int64)
+        prices[self.decision.pool.where] = self.decision.prices_N
+        return prices
+
+    @cached_property
+    def _pre_labels(self) -> tuple[Positions, Floats]:
+        return record.pre_labels_of(self.decision)
+
+    @property
+    def pre_label(self) -> npt.NDArray[np.int64]:
+        """Give [B] the class that the committee's mean prediction prefers."""
+        return self._pre_labels[0].astype(np.int64)
+
+    @property
+    def pre_label_score(self) -> Floats:
+        """Give [B] its mean probability."""
+        return self._pre_labels[1]
+
+    @cached_property
     def ranks(self) -> npt.NDArray[np.int64]:
         """Give [F] the place of each frame in the batch."""
         ranks = np.full(len(self.gates), -1, dtype=np.int64)
         ranks[self.batch] = np.arange(len(self.batch))
         return ranks
+
+    @property
+    def _is_scored(self) -> bool:
+        return bool(self.decision.pool.components)
+
+    def _spread(self, values_N: Floats) -> Floats:
+        return record.spread(self.decision, values_N)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,10 +9,11 @@ import numpy as np
 from winnow.acquisition.probabilities import by_blocks, mean_of_members
 from winnow.estimation.inclusion import inclusion_of_choices
 from winnow.policy.choice import Choice, Union
+from winnow.policy.inputs import Flags, Floats, Micros, Positions, SelectionInputs, Sizes, Strings
 from winnow.policy.pool import Pool
-from winnow.policy.proposal import Floats, Positions, SelectionInputs, Sizes, Strings
 from winnow.policy.random_arm import RandomArm
-from winnow.strategies.protocol import Strategy
+from winnow.policy.switch import Switch
+from winnow.strategies.protocol import Pick, Strategy
 
 ID_DIGITS = 8
 """Of a frame id in a reason: enough to find it on the same page."""
@@ -26,11 +26,17 @@ class Decision:
     inputs: SelectionInputs
     gates: Strings
     pool: Pool
+    prices_N: Micros
     sizes: Sizes
+    switch: Switch
     strategy: Strategy
     arm: RandomArm
     choice: Choice
     union: Union
+
+    def used(self) -> list[Pick]:
+        """Give the choices that came into the batch, in their order."""
+        return [self.choice.picks[place] for place in sorted(self.union.used)]
 
 
 def spread(decision: Decision, values_N: Floats) -> Floats:
@@ -44,31 +50,61 @@ def arms_of(decision: Decision) -> Strings:
     """Give `policy`, `random`, `both` or empty for each frame of the pool."""
     arms: Strings = np.zeros(len(decision.pool.where), dtype="<U6")
     arms[decision.arm.positions] = "random"
-    for pick in decision.choice.picks[: decision.union.n_picks]:
+    for pick in decision.used():
         arms[pick.pos] = "both" if arms[pick.pos] else "policy"
     return arms
 
 
 def inclusion_of(decision: Decision) -> Floats:
-    """Give each pool frame's probability of being in the batch, over the round's random draws."""
+    """Give each pool frame's probability of being in the batch, over the round's random draws.
+
+    NaN where nobody knows it: for choices that were drawn with unequal chances or under
+    constraints, and for those of which the prices of the drawn frames decide whether they come
+    in. A frame that was not chosen has the random arm's chance.
+    """
     sizes, n_pool = decision.sizes, len(decision.pool.where)
-    if decision.strategy.inclusion == "uniform":  # two uniform draws united are a uniform draw
+    picked = [pick.pos for pick in decision.choice.picks]
+    priced = _money_decides(decision)
+    if decision.strategy.inclusion == "uniform" and decision.choice.free and not priced:
+        # Two uniform draws united are a uniform draw.
         return np.full(n_pool, len(decision.union.order) / n_pool if n_pool else 0.0)
     inclusion = np.full(n_pool, sizes.n_random / n_pool if n_pool else 0.0)
-    picked = [pick.pos for pick in decision.choice.picks]
-    inclusion[picked] = inclusion_of_choices(
-        n_choices=len(picked),
-        n_population=n_pool,
-        n_random=sizes.n_random,
-        batch_size=sizes.n_frames,
-    )
+    if decision.strategy.inclusion != "certain":
+        inclusion[picked] = np.nan
+        inclusion[decision.arm.positions] = sizes.n_random / n_pool if n_pool else 0.0
+    elif priced:
+        inclusion[picked] = np.where(_paid_whatever_is_drawn(decision), 1.0, np.nan)
+    else:
+        inclusion[picked] = inclusion_of_choices(
+            n_choices=len(picked),
+            n_population=n_pool,
+            n_random=sizes.n_random,
+            batch_size=sizes.n_frames,
+        )
     return inclusion
+
+
+def _money_decides(decision: Decision) -> bool:
+    """Tell whether another draw of the random arm could leave too little for some choice."""
+    prices_N, sizes = decision.prices_N, decision.sizes
+    if not sizes.n_random or prices_N.min() == prices_N.max():
+        return False
+    chosen = prices_N[[pick.pos for pick in decision.choice.picks]]
+    return sizes.arm_micros_max + int(chosen.sum()) > sizes.micros_max
+
+
+def _paid_whatever_is_drawn(decision: Decision) -> Flags:
+    prices_N, sizes = decision.prices_N, decision.sizes
+    chosen = prices_N[[pick.pos for pick in decision.choice.picks]]
+    paid: Flags = np.cumsum(chosen) + sizes.arm_micros_max <= sizes.micros_max
+    paid &= np.arange(len(chosen)) < sizes.n_frames - sizes.n_random
+    return paid
 
 
 def draws_of(decision: Decision) -> Floats:
     """Give the probability of the draw that brought a frame in; NaN where nothing was drawn."""
     draws = np.full(len(decision.pool.where), np.nan)
-    for pick in decision.choice.picks[: decision.union.n_picks]:
+    for pick in decision.used():
         if pick.draw_probability is not None:
             draws[pick.pos] = pick.draw_probability
     draws[decision.arm.positions] = decision.arm.draw_probabilities
@@ -78,7 +114,7 @@ def draws_of(decision: Decision) -> Floats:
 def utilities_of(decision: Decision) -> Floats:
     """Give what the strategy maximised at the step that took the frame."""
     utilities = np.full(len(decision.pool.where), np.nan)
-    for pick in decision.choice.picks[: decision.union.n_picks]:
+    for pick in decision.used():
         if pick.utility is not None:
             utilities[pick.pos] = pick.utility
     return utilities
@@ -86,53 +122,58 @@ def utilities_of(decision: Decision) -> Floats:
 
 def reasons_of(decision: Decision) -> tuple[str, ...]:
     """Give each snapshot frame's reason."""
-    reasons = [
-        _gate_reason(*row)
-        for row in zip(
-            decision.gates.tolist(),
-            decision.inputs.gate_details.tolist(),
-            decision.inputs.clusters.tolist(),
-            strict=True,
-        )
-    ]
-    for pos, where in enumerate(decision.pool.where.tolist()):
-        why = decision.choice.passed_over.get(pos, "the committee gave no score")
-        reasons[where] = f"not selected: {why}"
+    reasons = np.full(len(decision.gates), "", dtype=np.object_)
+    for pos in np.flatnonzero(decision.gates != "").tolist():
+        reasons[pos] = _gate_reason(decision, pos)
     where_N = decision.pool.where
+    reasons[where_N] = "not selected: the committee gave no score"
+    seen, texts = decision.choice.passed_over(decision.strategy)
+    reasons[where_N[seen]] = [f"not selected: {text}" for text in texts]
     for place, pick in enumerate(decision.choice.picks):
-        late = place >= decision.union.n_picks
-        reasons[where_N[pick.pos]] = "not selected: the batch was full" if late else pick.reason
-    _tell_random_arm(decision, reasons)
-    return tuple(reasons)
+        if place not in decision.union.used:
+            reasons[where_N[pick.pos]] = _too_late(decision, pick)
+    reasons[decision.pool.where[list(decision.union.order)]] = batch_reasons(decision)
+    return tuple(reasons.tolist())
 
 
-def _tell_random_arm(decision: Decision, reasons: list[str]) -> None:
-    where_N, n_pool = decision.pool.where, len(decision.pool.where)
-    picks = decision.choice.picks[: decision.union.n_picks]
-    also = {pick.pos: pick.reason for pick in picks}
-    for pos in decision.arm.positions.tolist():
-        drawn = f"random arm: one of {decision.sizes.n_random} drawn from {n_pool}"
-        chosen = also.get(pos)
-        reasons[where_N[pos]] = f"{drawn}; also chosen: {chosen}" if chosen else drawn
+def _too_late(decision: Decision, pick: Pick) -> str:
+    if len(decision.union.order) == decision.sizes.n_frames:
+        return "not selected: the batch was full"
+    price_micros = int(decision.prices_N[pick.pos])
+    return f"not selected: costs {price_micros} micros, more than the random arm left"
 
 
-def _gate_reason(gate: str, detail: str, cluster: str) -> str:
+def batch_reasons(decision: Decision) -> list[str]:
+    """Give the reason of each frame of the batch, in rank order."""
+    also = {pick.pos: pick.reason for pick in decision.used()}
+    drawn = f"random arm: one of {decision.sizes.n_random} drawn from {len(decision.pool.where)}"
+    n_random = len(decision.arm.positions)
+    reasons = []
+    for rank, pos in enumerate(decision.union.order):
+        chosen = also.get(pos, "")
+        in_arm = f"{drawn}; also chosen: {chosen}" if chosen else drawn
+        reasons.append(in_arm if rank < n_random else chosen)
+    return reasons
+
+
+def _gate_reason(decision: Decision, pos: int) -> str:
+    gate, detail = str(decision.gates[pos]), str(decision.inputs.gate_details[pos])
     if gate == "duplicate":
-        return f"gate: duplicate of {cluster[:ID_DIGITS]}…"
+        return f"gate: duplicate of {str(decision.inputs.clusters[pos])[:ID_DIGITS]}…"
     return f"gate: {gate} ({detail})" if detail else f"gate: {gate}"
 
 
 def components_of(decision: Decision) -> tuple[str, ...]:
     """Give each snapshot frame's acquisition scores as canonical JSON."""
-    texts = ["{}"] * len(decision.gates)
+    texts = np.full(len(decision.gates), "{}", dtype=np.object_)
     names = sorted(decision.pool.components)
-    columns = [decision.pool.components[name].tolist() for name in names]
-    where, scored = decision.pool.where.tolist(), decision.pool.scored.tolist()
-    for pos, scores in enumerate(zip(*columns, strict=True)):
-        if scored[pos]:
-            row = dict(zip(names, scores, strict=True))
-            texts[where[pos]] = json.dumps(row, separators=(",", ":"))
-    return tuple(texts)
+    if names:
+        scored = np.flatnonzero(decision.pool.scored)
+        columns = [decision.pool.components[name][scored].tolist() for name in names]
+        # What `json.dumps` would write, ten times faster: names need no escape, numbers are finite.
+        form = "{" + ",".join(f'"{name}":%r' for name in names) + "}"
+        texts[decision.pool.where[scored]] = [form % row for row in zip(*columns, strict=True)]
+    return tuple(texts.tolist())
 
 
 def pre_labels_of(decision: Decision) -> tuple[Positions, Floats]:

@@ -2,14 +2,48 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
+NAME_LENGTH_MAX: Final = 200
+ALIKE: Final = 0.7
+"""Similarity (0 to 1) from which a wrong name is taken for a misspelt one."""
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX)]
+"""Of a column, a tag, a value of either."""
 
 
 class Section(BaseModel):
     """Base: no unknown keys, nothing changes after loading."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Give a hint at the known name that is most alike, or nothing.
+
+    Examples
+    --------
+    >>> did_you_mean("bold", ["bald", "margin"])
+    '; did you mean bald?'
+    """
+    found = difflib.get_close_matches(name, list(known), n=1, cutoff=ALIKE)
+    return f"; did you mean {found[0]}?" if found else ""
+
+
+def one_of(names: Iterable[str]) -> AfterValidator:
+    """Give a validator that lists the known names to whoever writes another."""
+    known = sorted(names)
+
+    def check(name: str) -> str:
+        if name not in known:
+            msg = "expected one of {names}{hint}"
+            context = {"names": ", ".join(known), "hint": did_you_mean(name, known)}
+            raise PydanticCustomError("unknown_name", msg, context)
+        return name
+
+    return AfterValidator(check)

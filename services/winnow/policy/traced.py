@@ -1,4 +1,4 @@
-"""A constraint that remembers what it closed and why, for the records."""
+"""A constraint that remembers what it closed, for the records."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ from winnow.strategies.protocol import Constraint, Positions
 
 
 class Traced:
-    """Passes questions on to a constraint and keeps its reasons, in its words of that moment."""
+    """Passes questions on to a constraint and keeps which frames it closed."""
 
     def __init__(self, constraint: Constraint) -> None:
         self._constraint = constraint
-        self.reasons: dict[int, str] = {}
-        """Closed position → why."""
+        self._closed: list[Positions] = []
 
     @property
     def name(self) -> str:
@@ -23,10 +22,18 @@ class Traced:
     def closes(self, taken: int | None) -> Positions:
         """See `Constraint.closes`."""
         closed = self._constraint.closes(taken)
-        for pos in np.setdiff1d(closed, [-1 if taken is None else taken]).tolist():
-            self.reasons.setdefault(pos, self._constraint.reason(pos))
+        if len(closed):
+            self._closed.append(closed)
         return closed
 
     def reason(self, pos: int) -> str:
         """See `Constraint.reason`."""
-        return self.reasons[pos]
+        return self._constraint.reason(pos)
+
+    def reasons(self) -> dict[int, str]:
+        """Give why each closed frame is closed, in the words of the end.
+
+        A frame costs a few words, so this is for records only, never inside the greedy loop.
+        """
+        closed = np.unique(np.concatenate(self._closed)) if self._closed else ()
+        return {int(pos): self._constraint.reason(int(pos)) for pos in closed}

@@ -14,7 +14,7 @@ from winnow.constraints.holdout import choose_holdout
 from winnow.constraints.perceptual_hash import perceptual_hash
 from winnow.constraints.pixels import luma, shrink
 from winnow.domain.errors import BadInput
-from winnow.policy.model import GateSection
+from winnow.policy.round_sections import GateSection
 from winnow.ports.encoder import Encoder
 from winnow.ports.frame_source import FrameSource, SourceFrame
 from winnow.runtime.ingest_rows import identity_of

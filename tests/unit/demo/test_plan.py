@@ -53,7 +53,7 @@ def test_both_arms_differ_in_the_strategy_alone(tmp_path: Path) -> None:
     )
     chosen, control = (parse_policy(world.policy_file.read_text()) for world in worlds[:2])
     assert chosen.seed == control.seed
-    assert control.selection.strategy == "random"
+    assert control.selection.strategy.name == "random"
     same = control.model_copy(update={"name": chosen.name, "selection": chosen.selection})
     assert same == chosen
     assert [world.runner for world in worlds] == ["kfp_local", "inline", "inline", "inline"]

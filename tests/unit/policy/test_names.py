@@ -22,7 +22,7 @@ def test_a_cold_start_is_any_strategy_that_needs_no_scores(name: str) -> None:
         with pytest.raises(BadInput, match=r"cold_start: expected one of k_center, random"):
             parse_policy(text)
     else:
-        assert parse_policy(text).selection.strategy_name(cold=True) == name
+        assert parse_policy(text).selection.chosen_strategy(cold=True).name == name
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
@@ -30,6 +30,6 @@ def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
         parse_policy("selection: {acquisition: bold}", where="p.yaml")
     assert str(refused.value) == (
         "p.yaml: 1 mistake(s)\n"
-        "  selection.acquisition: expected one of bald, entropy, least_confidence, margin "
-        "(found 'bold')"
+        f"  line 1, column 26: selection.acquisition: expected one of "
+        f"{', '.join(sorted(ACQUISITIONS))}; did you mean bald? (found 'bold')"
     )

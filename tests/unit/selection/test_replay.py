@@ -181,4 +181,4 @@ def test_a_difference_says_that_another_selector_chose(blobs: FileBlobs) -> None
     batch, _ = stored_batch(blobs)
     older = batch.model_copy(update={"selector_version": "0", "seed": batch.seed + 1})
     report = replay_batch(blobs, write_manifest(blobs, older, prefix="x"))
-    assert report.first_difference.endswith("chosen by selector 0, replayed by selector 1")
+    assert report.first_difference.endswith("chosen by selector 0, replayed by selector 2")

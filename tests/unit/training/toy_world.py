@@ -18,7 +18,8 @@ from winnow.contracts.artifacts import (
     write_table,
 )
 from winnow.domain.blob_ref import BlobRef
-from winnow.policy.model import Policy, TrainingSection
+from winnow.policy.model import Policy
+from winnow.policy.round_sections import TrainingSection
 from winnow.ports.blobs import Blobs
 
 CLASSES = ("bar", "cross", "ring")

@@ -1,0 +1,114 @@
+"""A query strategy as a policy names it: a name, or a name with options of that strategy.
+
+`strategy: top_k` and `strategy: {name: hybrid, alpha: 0.7}` are both allowed; which options there
+are, and their bounds, is read from the strategies themselves.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Union
+
+from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, create_model
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from winnow.policy.section import Section
+from winnow.strategies.protocol import Strategy
+from winnow.strategies.registry import STRATEGIES, options_of, strategy_of
+
+
+class ChosenStrategy(Section):
+    """A strategy's name and all of its options, defaults too: what a policy pins down."""
+
+    name: str
+
+    def options(self) -> dict[str, object]:
+        """Give the options by name."""
+        return {key: getattr(self, key) for key in type(self).model_fields if key != "name"}
+
+    def strategy(self) -> Strategy:
+        """Give the strategy itself."""
+        return strategy_of(self.name, self.options())
+
+    def __str__(self) -> str:
+        """Give name and options, e.g. `hybrid (alpha 0.7, beta 0.3)`."""
+        told = ", ".join(f"{key} {value}" for key, value in self.options().items())
+        return f"{self.name} ({told})" if told else self.name
+
+
+def _model_of(name: str) -> type[ChosenStrategy]:
+    options = options_of(name)
+    fields: dict[str, Any] = {
+        key: (
+            Annotated[known.annotation, *known.metadata, Field(description=known.description)],
+            ... if known.is_required() else known.get_default(call_default_factory=True),
+        )
+        for key, known in options.model_fields.items()
+    }
+    title = options.__name__.removesuffix("Options")
+    kind: Any = Literal[name]
+    model: type[ChosenStrategy] = create_model(
+        f"{title}Strategy", __base__=ChosenStrategy, name=(kind, ...), **fields
+    )
+    model.__doc__ = (STRATEGIES[name].__doc__ or "").strip().split("\n")[0]
+    return model
+
+
+CHOSEN: Final[dict[str, type[ChosenStrategy]]] = {name: _model_of(name) for name in STRATEGIES}
+
+
+def chosen(name: str, **options: object) -> ChosenStrategy:
+    """Give a strategy as a policy would name it.
+
+    Examples
+    --------
+    >>> str(chosen("shortlist_k_center"))
+    'shortlist_k_center (shortlist_factor 5.0)'
+    """
+    return CHOSEN[name].model_validate({"name": name, **options})
+
+
+class _ByName:
+    """Lets a bare name stand for a strategy with its default options, in the schema too."""
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        names = [name for name, kind in sorted(CHOSEN.items()) if not _asks_for_options(kind)]
+        return {"anyOf": [{"type": "string", "enum": names}, handler(schema)]}
+
+
+def _asks_for_options(kind: type[ChosenStrategy]) -> bool:
+    return any(known.is_required() for key, known in kind.model_fields.items() if key != "name")
+
+
+def _expanded(found: object) -> object:
+    return {"name": found} if isinstance(found, str) else found
+
+
+def needs_committee(choice: ChosenStrategy) -> bool:
+    """Tell whether a strategy cannot do without a committee's answers."""
+    return bool(choice.strategy().needs & {"scores", "probs"})
+
+
+def _cold(choice: ChosenStrategy) -> ChosenStrategy:
+    if needs_committee(choice):
+        msg = "expected one of {names}: without a committee there are no scores"
+        raise PydanticCustomError("needs_committee", msg, {"names": ", ".join(cold_names())})
+    return choice
+
+
+def cold_names() -> tuple[str, ...]:
+    """Give the names of strategies that, with default options, need no committee; sorted."""
+    plain = (chosen(name) for name, kind in CHOSEN.items() if not _asks_for_options(kind))
+    return tuple(sorted(choice.name for choice in plain if not needs_committee(choice)))
+
+
+_kinds = tuple(CHOSEN[name] for name in sorted(CHOSEN))
+_Variants: Any = Annotated[Union[_kinds], Field(discriminator="name")]  # noqa: UP007
+if TYPE_CHECKING:
+    AnyStrategy: TypeAlias = ChosenStrategy
+    ColdStrategy: TypeAlias = ChosenStrategy
+else:
+    AnyStrategy = Annotated[_Variants, BeforeValidator(_expanded), _ByName()]
+    ColdStrategy = Annotated[AnyStrategy, AfterValidator(_cold)]
