@@ -55,6 +55,10 @@ class Candidates:
     """Class of each labeled frame, in the order of `centers_LD`."""
     center_probs_LMC: npt.NDArray[np.float32] | None = None
     """The committee's probabilities of the labeled frames, where it was asked about them."""
+    examples_ED: Rows | None = None
+    """[E, D] Embeddings of what to look for, e.g. known failures."""
+    labeled_columns: Mapping[str, Column] = field(default_factory=dict)
+    """Name → [L]: the same columns of the labeled frames."""
     tell_score: Callable[[float], str] = "score {:.3f}".format
     """Gives a score in words, for reasons."""
 
@@ -74,6 +78,8 @@ class Pick:
     reason: str
     draw_probability: float | None = None
     """Of this draw among the frames still open; none where nothing was drawn."""
+    drawn_from: int | None = None
+    """Frames that this draw may have brought, itself included; none where nothing was drawn."""
 
 
 class Constraint(Protocol):
@@ -113,7 +119,10 @@ class Floor(Protocol):
         ...
 
     def only(self, n_places: int) -> Flags | None:
-        """Give [N] which frames alone may take the next of `n_places` left; none: all may."""
+        """Give [N] which frames alone may take the next of `n_places` left; none: all may.
+
+        Other flags are another array: one that was given before is taken to say the same as then.
+        """
         ...
 
 

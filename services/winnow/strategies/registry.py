@@ -10,9 +10,11 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from winnow.domain.errors import BadInput
+from winnow.strategies.facility_location import FacilityLocation
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
 from winnow.strategies.protocol import Strategy
 from winnow.strategies.simple_random import Random
+from winnow.strategies.stochastic import Power, Rank, Softmax
 from winnow.strategies.top_k import TopK
 
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
@@ -22,6 +24,10 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
         TopK,
         KCenter,
         ShortlistKCenter,
+        Power,
+        Softmax,
+        Rank,
+        FacilityLocation,
     )
 }
 
