@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from winnow.constraints.caps import AtMost
+
 Positions = npt.NDArray[np.intp]
 
 
-class OnePerCluster:
+class OnePerCluster(AtMost):
     """Closes the other frames of a cluster once one is in.
 
     The pool snapshot already gates all but one frame of a cluster; this is the same promise for
@@ -17,26 +19,28 @@ class OnePerCluster:
     Parameters
     ----------
     clusters_N
-        Name of each frame's cluster.
+        Name of each frame's cluster; the empty text: in none.
+    labeled_L
+        Clusters of frames that have labels already.
+
+    Notes
+    -----
+    Costs what `AtMost` costs.
     """
 
-    name = "one_per_cluster"
+    def __init__(
+        self, clusters_N: npt.NDArray[np.str_], labeled_L: npt.NDArray[np.str_] | None = None
+    ) -> None:
+        super().__init__(clusters_N, 1, "cluster", labeled_L)
 
-    def __init__(self, clusters_N: npt.NDArray[np.str_]) -> None:
-        self._clusters_N = clusters_N
-        _, self._code_N = np.unique(clusters_N, return_inverse=True)
-        self._order_N = np.argsort(self._code_N, kind="stable")
-        self._sorted_N = self._code_N[self._order_N]
-
-    def closes(self, taken: int | None) -> Positions:
-        """See `Constraint.closes`."""
-        if taken is None:
-            return np.empty(0, dtype=np.intp)
-        code = self._code_N[taken]
-        first = np.searchsorted(self._sorted_N, code, side="left")
-        last = np.searchsorted(self._sorted_N, code, side="right")
-        return self._order_N[first:last]
+    @property
+    def name(self) -> str:
+        """Give `one_per_cluster`."""
+        return "one_per_cluster"
 
     def reason(self, pos: int) -> str:
         """See `Constraint.reason`."""
-        return f"one_per_cluster: a frame of cluster {self._clusters_N[pos]} is chosen"
+        cluster = self.groups.values_N[pos]
+        if self.labeled_in(pos):
+            return f"one_per_cluster: a frame of cluster {cluster} is labeled"
+        return f"one_per_cluster: a frame of cluster {cluster} is chosen"

@@ -36,11 +36,12 @@ class Feasible:
         n_places: int,
         floors: Sequence[Floor] = (),
     ) -> None:
-        self._free_N = np.ones(n_frames, dtype=np.bool_)
+        self._free_N: Flags = np.ones(n_frames, dtype=np.bool_)
         self._constraints, self._floors = constraints, floors
         self._places = n_places
         self._only: Flags | None = None
-        self.open_N = self._free_N
+        self._found: list[Flags | None] = []
+        self.open_N: Flags = self._free_N
         """May take the next place."""
         self.n_open = n_frames
         """How many may."""
@@ -78,16 +79,26 @@ class Feasible:
 
     def _ask_floors(self) -> None:
         found = [floor.only(self._places) for floor in self._floors]
-        masks = [mask for mask in found if mask is not None]
-        only = np.logical_and.reduce(masks) if masks else None
-        if only is not None and not (only & self._free_N).any():
-            only = masks[0]  # floors that contradict each other: the first one named goes first
+        same = len(found) == len(self._found)
+        same = same and all(new is old for new, old in zip(found, self._found, strict=True))
+        if same and (self.n_open or self._only is None):
+            return  # a floor that gives the same mask means the same: no look at all N frames
+        self._found = found
+        only = self._agreed([mask for mask in found if mask is not None])
         if only is None and self._only is None:
             return
         self.open_N = self._free_N if only is None else self._free_N & only
         self._only = only
         self.n_open = int(self.open_N.sum())
         self.epoch += 1
+
+    def _agreed(self, masks: list[Flags]) -> Flags | None:
+        """Give what all floors let through; of floors that contradict each other, the first's."""
+        together: list[Flags] = [np.logical_and.reduce(masks)] if len(masks) > 1 else []
+        for only in (*together, *masks):
+            if (only & self._free_N).any():
+                return only
+        return None
 
 
 def open_in_order(order_N: Positions, feasible: Feasible) -> Iterator[int]:
