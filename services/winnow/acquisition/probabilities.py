@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Final
 
 import numpy as np
@@ -35,26 +35,66 @@ def by_blocks(probs_NMC: Probabilities, score: Callable[[Floats], Floats]) -> Fl
         Not three axes, no member or class, NaN, negative, or a row whose sum is not one; the text
         names the row and the member.
     """
-    if probs_NMC.ndim != 3 or probs_NMC.shape[1] < 1 or probs_NMC.shape[2] < 1:
-        msg = f"probs_NMC: expected shape [frames, members, classes], found {probs_NMC.shape}"
-        raise BadInput(msg)
-    n_frames, n_members, n_classes = probs_NMC.shape
-    rows = max(1, BLOCK_VALUES // (n_members * n_classes))
-    scores = np.empty(n_frames)
-    for start in range(0, n_frames, rows):
-        block = probs_NMC[start : start + rows].astype(np.float64)
-        _check(block, first_row=start)
-        scores[start : start + rows] = score(block)
+    scores = np.empty(len(probabilities_of(probs_NMC)))
+    for rows, block in blocks_of(probs_NMC):
+        scores[rows] = score(block)
     return scores
 
 
-def _check(probs_NMC: Floats, *, first_row: int) -> None:
+def probabilities_of(probs_NMC: Probabilities, *, name: str = "probs_NMC") -> Probabilities:
+    """Give probabilities as an array of three axes, its values not looked at yet.
+
+    Raises
+    ------
+    BadInput
+        Not numbers, not three axes, or no member or class.
+    """
+    probs_NMC = np.asanyarray(probs_NMC)
+    if probs_NMC.dtype.kind not in "fiub":
+        msg = f"{name}: expected numbers, found {probs_NMC.dtype}"
+        raise BadInput(msg)
+    if probs_NMC.ndim != 3 or probs_NMC.shape[1] < 1 or probs_NMC.shape[2] < 1:
+        msg = f"{name}: expected shape [frames, members, classes], found {probs_NMC.shape}"
+        raise BadInput(msg)
+    return probs_NMC
+
+
+def blocks_of(
+    probs_NMC: Probabilities, *, name: str = "probs_NMC", n_rows: int | None = None
+) -> Iterator[tuple[slice, Floats]]:
+    """Give checked float64 blocks of rows and where they stand.
+
+    Parameters
+    ----------
+    probs_NMC
+        Float [frames, members, classes], each row sums to one.
+    name
+        What an error calls them.
+    n_rows
+        Rows of a block; none takes as many as keep the temporaries in the cache.
+
+    Raises
+    ------
+    BadInput
+        See `by_blocks`.
+    """
+    probs_NMC = probabilities_of(probs_NMC, name=name)
+    n_frames, n_members, n_classes = probs_NMC.shape
+    step = n_rows or max(1, BLOCK_VALUES // (n_members * n_classes))
+    for start in range(0, n_frames, step):
+        rows = slice(start, min(start + step, n_frames))
+        block = probs_NMC[rows].astype(np.float64)
+        _check(block, first_row=start, name=name)
+        yield rows, block
+
+
+def _check(probs_NMC: Floats, *, first_row: int, name: str) -> None:
     sums_NM = sum_last(probs_NMC)
     right = (np.abs(sums_NM - 1.0) <= SUM_TOLERANCE) & (probs_NMC >= 0.0).all(axis=2)
     if not right.all():  # a NaN compares false, so it is not right either
         row, member = (int(i) for i in np.argwhere(~right)[0])
         msg = (
-            f"probs_NMC: row {first_row + row}, member {member}: expected probabilities that sum "
+            f"{name}: row {first_row + row}, member {member}: expected probabilities that sum "
             f"to 1, found {probs_NMC[row, member].tolist()}"
         )
         raise BadInput(msg)
@@ -69,3 +109,15 @@ def entropy_of(probs: Floats) -> Floats:
     """Give -sum p ln p over the last axis in nats, with 0 ln 0 = 0."""
     logs = log_of(np.where(probs > 0.0, probs, 1.0))
     return np.maximum(-sum_last(probs * logs), 0.0)  # a sum a rounding above 1 gives -1e-16
+
+
+def divergence_of(probs: Floats, others: Floats) -> Floats:
+    """Give sum p ln(p / q) over the last axis in nats: the Kullback-Leibler divergence from q.
+
+    Where p is 0 nothing is added; where q is 0 and p is not, the result is infinite. What
+    rounding puts below zero is zero.
+    """
+    present = probs > 0.0
+    logs = log_of(np.where(present, probs, 1.0)) - log_of(np.where(others > 0.0, others, 1.0))
+    divergences = np.maximum(sum_last(np.where(present, probs * logs, 0.0)), 0.0)
+    return np.where((present & (others == 0.0)).any(axis=-1), np.inf, divergences)

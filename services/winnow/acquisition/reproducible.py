@@ -52,7 +52,8 @@ def log_of(values: Floats) -> Floats:
     square = s * s
     series = np.full_like(s, 1.0 / (2 * _TERMS - 1))
     for term in range(_TERMS - 2, 0, -1):
-        series = series * square + 1.0 / (2 * term + 1)
+        series *= square
+        series += 1.0 / (2 * term + 1)
     tail = 2.0 * s * square * series
     logs: Floats = power * _LN2_HIGH + (2.0 * s + (tail + power * _LN2_LOW))
     return logs

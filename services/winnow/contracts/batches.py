@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.acquisition.registry import acquisition_names
+from winnow.acquisition.registry import RECORDED
 from winnow.contracts.artifacts import (
     BATCH,
     CANDIDATES,
@@ -56,8 +56,8 @@ class Sources:
     affordable_micros: int
     held: tuple[str, ...] = ()
     """Frames with a label or on their way to one; those outside the pool do not matter."""
-    acquisitions: tuple[str, ...] = field(default_factory=acquisition_names)
-    """Functions whose scores go on the candidate records."""
+    acquisitions: tuple[str, ...] = RECORDED
+    """Functions whose scores go on the candidate records, beside that of the policy."""
 
 
 def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from winnow.acquisition.registry import acquisition_names
+from winnow.acquisition.registry import RECORDED
 from winnow.domain.errors import BadInput
 from winnow.policy.model import Policy
 from winnow.policy.switch import Standing
@@ -50,8 +50,8 @@ class SelectionInputs:
     """[scored frames, M, C] in their order; none without a committee."""
     held: tuple[str, ...] = ()
     """Frame ids that another round took since the snapshot."""
-    acquisitions: tuple[str, ...] = field(default_factory=acquisition_names)
-    """Functions whose scores go on the records, the policy's among them."""
+    acquisitions: tuple[str, ...] = RECORDED
+    """Functions whose scores go on the records, beside that of the policy."""
     round_number: int | None = None
     """None where nobody counts rounds: rules about their number are then not asked."""
     class_names: tuple[str, ...] = ()

@@ -37,8 +37,9 @@ class Pool:
         probs_NMC = inputs.probs_NMC
         if probs_NMC is not None and not kept.all():
             probs_NMC = probs_NMC[kept[inputs.scored]]
-        components = _components(inputs.acquisitions, probs_NMC, scored)
         name = inputs.policy.selection.acquisition
+        names = tuple(dict.fromkeys((*inputs.acquisitions, name)))
+        components = _components(names, probs_NMC, scored)
         candidates = Candidates(
             frame_ids=_at(inputs.frame_ids, passed),
             embeddings_ND=inputs.embeddings_ND,

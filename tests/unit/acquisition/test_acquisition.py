@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from winnow.acquisition.registry import ACQUISITIONS, acquisition_of
+from winnow.acquisition import expected_gradient_length
+from winnow.acquisition.registry import (
+    ACQUISITIONS,
+    RECORDED,
+    acquisition_of,
+    recorded_names,
+    score_of,
+)
 from winnow.acquisition.reproducible import log_of, sum_last
+from winnow.acquisition.votes import votes_of
 from winnow.domain.errors import BadInput
 
 Floats = npt.NDArray[np.float64]
@@ -40,6 +49,9 @@ def upper(name: str, n_members: int, n_classes: int) -> float:
         "margin": 1.0,
         "least_confidence": 1 - 1 / n_classes,
         "bald": math.log(min(n_members, n_classes)),
+        "kl_to_consensus": math.log(min(n_members, n_classes)),
+        "vote_entropy": math.log(min(n_members, n_classes)),
+        "variation_ratio": 1 - 1 / min(n_members, n_classes),
     }[name]
 
 
@@ -63,7 +75,10 @@ def test_order_of_frames_permutes_and_order_of_members_and_classes_changes_nothi
     scores = score(name, probs)
     np.testing.assert_array_equal(score(name, probs[frames]), scores[frames])
     shuffled = probs[:, members][:, :, classes]
-    np.testing.assert_allclose(score(name, shuffled), scores, atol=1e-12)
+    # Where members with several best classes are in a deadlock, the first class decides.
+    decided = (probs == probs.max(axis=2, keepdims=True)).sum(axis=2).max(axis=1) == 1
+    same = decided if name == "vote_entropy" else np.ones_like(decided)
+    np.testing.assert_allclose(score(name, shuffled)[same], scores[same], atol=1e-12)
 
 
 @given(probabilities())
@@ -80,12 +95,35 @@ def test_scores_agree_with_ten_line_references(probs: Floats) -> None:
 
 
 @given(probabilities())
+def test_votes_agree_with_a_ten_line_reference(probs: Floats) -> None:
+    for row, members in enumerate(probs.tolist()):
+        best = [[c for c, p in enumerate(m) if p == max(m)] for m in members]
+        supporters = Counter(c for classes in best for c in classes)
+        sole = Counter(classes[0] for classes in best if len(classes) == 1)
+        votes = Counter(
+            max(classes, key=lambda c: (supporters[c], sole[c], -c)) for classes in best
+        )
+        shares = [n / len(members) for n in votes.values()]
+        assert score("variation_ratio", probs)[row] == pytest.approx(1 - max(shares), abs=1e-15)
+        assert score("vote_entropy", probs)[row] == pytest.approx(entropy(shares), abs=1e-15)
+
+
+def test_an_undecided_member_is_no_disagreement() -> None:
+    undecided = [[[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.2, 0.6, 0.2]]]
+    assert votes_of(np.array(undecided)).tolist() == [[0, 3, 0]]
+    assert score("variation_ratio", undecided).tolist() == [0.0]
+    assert score("vote_entropy", np.full((2, 5, 4), 0.25)).tolist() == [0.0, 0.0]
+
+
+@given(probabilities())
 def test_bald_is_the_mean_divergence_from_the_consensus(probs: Floats) -> None:
     mean = probs.mean(axis=1, keepdims=True)
     with np.errstate(divide="ignore", invalid="ignore"):
         terms = np.where(probs > 0, probs * np.log(probs / mean), 0.0)
     divergence = terms.sum(axis=2).mean(axis=1)
     np.testing.assert_allclose(score("bald", probs), divergence, atol=1e-9)
+    np.testing.assert_allclose(score("kl_to_consensus", probs), divergence, atol=1e-12)
+    np.testing.assert_allclose(score("kl_to_consensus", probs), score("bald", probs), atol=1e-12)
 
 
 def entropy(probs: object) -> float:
@@ -99,6 +137,10 @@ def test_oracles() -> None:
     assert score("margin", one)[0] == pytest.approx(0.8)
     three = [[[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1]]]
     assert score("bald", three)[0] == pytest.approx(0.1537951886, abs=1e-10)
+    assert score("kl_to_consensus", three)[0] == pytest.approx(0.1537951886, abs=1e-10)
+    assert score("entropy", three)[0] == pytest.approx(0.9333939009, abs=1e-10)
+    assert score("vote_entropy", three)[0] == pytest.approx(0.6365141683, abs=1e-10)
+    assert score("variation_ratio", three)[0] == pytest.approx(1 / 3, abs=1e-15)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -153,13 +195,73 @@ def test_wrong_shapes_are_refused(shape: tuple[int, ...]) -> None:
         score("bald", np.ones(shape))
 
 
-def test_no_frames_give_no_scores() -> None:
-    assert score("bald", np.empty((0, 2, 3))).shape == (0,)
+@pytest.mark.parametrize("name", NAMES)
+def test_no_frames_give_no_scores(name: str) -> None:
+    assert score(name, np.empty((0, 2, 3))).shape == (0,)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_one_class_and_one_member_are_worth_nothing_that_they_cannot_say(name: str) -> None:
+    np.testing.assert_array_equal(score(name, np.ones((3, 4, 1))), np.zeros(3))
+    alone = np.random.default_rng(0).dirichlet(np.ones(4), (50, 1))
+    if name not in {"entropy", "least_confidence", "margin"}:
+        np.testing.assert_allclose(score(name, alone), np.zeros(50), atol=1e-15)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_probabilities_of_nought_and_of_almost_nought_are_scored(name: str) -> None:
+    extremes = [[[5e-324, 1.0], [1.0, 0.0]], [[1e-310, 1.0], [0.0, 1.0]], [[1.0, 0.0], [0.0, 1.0]]]
+    scores = score(name, extremes)
+    assert np.isfinite(scores).all()
+    assert (scores[2] >= scores[:2]).all()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_whole_numbers_lists_and_half_precision_are_probabilities_too(name: str) -> None:
+    certain = [[[1, 0], [0, 1]]]
+    expected = acquisition_of(name).score(np.array(certain, dtype=np.float64))
+    np.testing.assert_array_equal(acquisition_of(name).score(certain), expected)
+    half = np.array(certain, dtype=np.float16)
+    np.testing.assert_array_equal(acquisition_of(name).score(half), expected)
+
+
+def test_texts_are_no_probabilities() -> None:
+    with pytest.raises(BadInput, match="expected numbers, found <U1"):
+        acquisition_of("bald").score(np.full((1, 1, 1), "a"))
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:
-    with pytest.raises(BadInput, match="bald, entropy, least_confidence, margin"):
+    known = "bald, entropy, epig, expected_gradient_length, kl_to_consensus, least_confidence"
+    with pytest.raises(BadInput, match=known):
         acquisition_of("entrpy")
+
+
+def test_what_is_recorded_does_not_grow_with_the_registry() -> None:
+    assert RECORDED == ("bald", "entropy", "least_confidence", "margin")
+    assert set(RECORDED) < set(ACQUISITIONS)
+    assert recorded_names("bald") == RECORDED
+    assert recorded_names("vote_entropy") == (*RECORDED, "vote_entropy")
+
+
+def test_a_function_that_needs_more_says_what_is_missing() -> None:
+    probs, rows = np.full((3, 2, 2), 0.5), np.ones((3, 4))
+    assert not any(acquisition.needs for acquisition in ACQUISITIONS.values())
+    with pytest.raises(BadInput, match="epig: expected targets beside the probabilities"):
+        score_of("epig", probs, embeddings_ND=rows)
+    with pytest.raises(BadInput, match="expected_gradient_length: expected embeddings"):
+        score_of("expected_gradient_length", probs, targets_TMC=probs)
+    assert score_of("epig", probs, targets_TMC=probs).shape == (3,)
+    assert score_of("bald", probs, targets_TMC=probs).tolist() == [0.0] * 3
+    expected = expected_gradient_length(probs, rows)
+    found = score_of("expected_gradient_length", probs, embeddings_ND=rows)
+    np.testing.assert_array_equal(found, expected)
+
+
+def test_scores_are_told_with_their_unit() -> None:
+    assert acquisition_of("bald").told(0.4142) == "disagreement 0.41 nats"
+    assert acquisition_of("variation_ratio").told(0.5) == (
+        "share of votes against the majority 0.50"
+    )
 
 
 @given(arrays(np.float64, 20, elements=st.floats(5e-324, 1e308)))

@@ -14,7 +14,7 @@ import typer
 from typer.testing import CliRunner
 
 from tests.unit.selection.pools import ROUND, store_pool
-from winnow.acquisition.registry import ACQUISITIONS
+from winnow.acquisition.registry import ACQUISITIONS, RECORDED
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli.replay import replay, replay_round
@@ -174,7 +174,7 @@ def test_an_acquisition_function_that_is_added_later_changes_no_replay(
     _, manifest = stored_batch(blobs)
     monkeypatch.setitem(ACQUISITIONS, "again", ACQUISITIONS["entropy"])
     assert replay_batch(blobs, manifest).identical
-    assert "again" in stored_batch(blobs)[0].acquisitions
+    assert stored_batch(blobs)[0].acquisitions == RECORDED
 
 
 def test_a_difference_says_that_another_selector_chose(blobs: FileBlobs) -> None:
