@@ -13,7 +13,7 @@ BLOCK_VALUES: Final = 1 << 18
 """Differences held at once: 2 MiB of float64."""
 
 
-def squared_l2(rows_KD: Rows, others_KD: Rows) -> Floats:
+def squared_l2(rows_KD: Rows | Floats, others_KD: Rows | Floats) -> Floats:
     """Give the squared distance of each row to the other row at the same position.
 
     Examples
@@ -31,7 +31,7 @@ def squared_l2(rows_KD: Rows, others_KD: Rows) -> Floats:
     return squared
 
 
-def norms_of(rows_ND: Rows) -> Floats:
+def norms_of(rows_ND: Rows | Floats) -> Floats:
     """Give the Euclidean norm of each row."""
     norms_N: Floats = np.sqrt(np.einsum("nd,nd->n", rows_ND, rows_ND, dtype=np.float64))
     return norms_N

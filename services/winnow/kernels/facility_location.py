@@ -1,0 +1,262 @@
+"""How well chosen rows stand for a pool: facility location, fast in float32, decided in float64.
+
+The value of a set S is the sum over the rows to be stood for of their similarity to the nearest
+row of S. It is monotone and submodular, so greedy choice reaches at least 1 - 1/e of the best set
+of its size. For greedy choice over positions (on a vehicle, then over the union)::
+
+    covering = FacilityLocation(rows_ND, targets_TD, known_LD=cloud_LD)
+    picks = greedy(covering.bounds(), covering.gains, covering.take, n, upper=covering.upper)
+    covering.value
+
+`gains`, `bounds`, `take`, `value` and `copy` are those of `budgeted_greedy.Growing`, so
+`budgeted_greedy` chooses under bytes or money with the same object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from typing import Final, Self
+
+import numpy as np
+
+from winnow.acquisition.reproducible import sum_last
+from winnow.kernels.exact import norms_of, squared_l2
+from winnow.kernels.protocol import Floats, Positions, Rows, RowSource
+from winnow.kernels.similarity import Similarity
+
+TARGETS_AT_ONCE: Final = 1024
+ROWS_AT_ONCE: Final = 256
+"""A block of similarities is ROWS_AT_ONCE x TARGETS_AT_ONCE float32: 1 MiB, so that it stays in
+the cache while some passes work on it."""
+EXACT_VALUES: Final = 1 << 20
+"""Numbers of exact pairs held at once: 8 MiB of float64."""
+_UNIT: Final = float(np.finfo(np.float32).eps) / 2
+
+
+class FacilityLocation:
+    """Σ over targets t of max over chosen rows j of s(t, j), grown row by row.
+
+    Parameters
+    ----------
+    rows_ND
+        Finite float32: what may be chosen; may be memory-mapped.
+    targets_TD
+        Finite float32: what is to be stood for. Sums run in this order, so whoever wants the same
+        bits for any order of the input gives a canonical one.
+    known_LD
+        Rows that count as chosen from the beginning; may be empty.
+    similarity
+        What makes two rows alike.
+
+    Notes
+    -----
+    `upper` computes similarities in float32 and errs upwards by a bound on rounding; `gains` looks
+    again in float64 at each target that may gain. The computed gain is a sum of fixed shape of
+    terms that never grow while rows are chosen, and rounding keeps order: an earlier gain is a
+    bound for a later one, bit for bit, so lazy evaluation gives the picks of full evaluation.
+
+    A look costs T·D multiply-adds in float32, an exact gain (targets that gain)·D in float64.
+    Memory: 1 to 3 copies of the targets, nothing of the order of N.
+
+    References
+    ----------
+    Nemhauser, Wolsey and Fisher, "An analysis of approximations for maximizing submodular set
+    functions", 1978 (1 - 1/e).
+    """
+
+    def __init__(
+        self,
+        rows_ND: RowSource,
+        targets_TD: Rows,
+        *,
+        known_LD: Rows | None = None,
+        similarity: Similarity | None = None,
+    ) -> None:
+        self._rows_ND, self._similarity = rows_ND, similarity or Similarity()
+        self._targets_TD = self._similarity.rows(targets_TD)
+        self._right_TE = _right(self._targets_TD)
+        self._norm_max = float(norms_of(self._right_TE[:, :-2]).max(initial=0.0))
+        self._held_T = np.zeros(len(targets_TD))
+        """Exact similarity of each target to the nearest chosen row."""
+        self._held_low_T = np.zeros(len(targets_TD), dtype=np.float32)
+        if known_LD is not None:
+            for start in range(0, len(known_LD), ROWS_AT_ONCE):
+                self._know(known_LD[start : start + ROWS_AT_ONCE])
+
+    def __len__(self) -> int:
+        """Give N."""
+        return int(self._rows_ND.shape[0])
+
+    @property
+    def value(self) -> float:
+        """Give the value of what is chosen: 0 for nothing, T where every target is chosen."""
+        return float(sum_last(self._held_T))
+
+    def copy(self) -> Self:
+        """Give one that grows by itself; rows and targets are shared."""
+        other = copy(self)
+        other._held_T, other._held_low_T = self._held_T.copy(), self._held_low_T.copy()
+        return other
+
+    def bounds(self) -> Floats:
+        """Give for every row what its gain does not exceed; costs N·T·D multiply-adds."""
+        return self.upper(np.arange(len(self)))
+
+    def upper(self, pos_K: Positions) -> Floats:
+        """Give numbers that the gains of these rows do not exceed; not the same bits everywhere."""
+        bounds_K = np.empty(len(pos_K))
+        for start in range(0, len(pos_K), ROWS_AT_ONCE):
+            some = slice(start, start + ROWS_AT_ONCE)
+            left_KE, total_K = self._left(self._rows(pos_K[some])), bounds_K[some]
+            total_K[:] = 0.0
+            for targets, low_KT in self._low(left_KE):
+                total_K += self._more(low_KT, targets).sum(axis=1, dtype=np.float64)
+        bounds_K *= 1.0 + 1e-6  # float32 subtractions above, and this sum in any order
+        return bounds_K
+
+    def gains(self, pos_K: Positions | Sequence[int]) -> Floats:
+        """Give, exactly, by how much the value would grow with each of these rows alone."""
+        pos_K = np.asarray(pos_K, dtype=np.intp)
+        step, gains = max(1, EXACT_VALUES // max(1, len(self._held_T))), np.empty(len(pos_K))
+        for start in range(0, len(pos_K), step):
+            some = slice(start, start + step)
+            gained_KT = np.zeros((len(pos_K[some]), len(self._held_T)))
+            for row_P, target_P, similarity_P in self._closer(self._rows(pos_K[some])):
+                gained_P = np.maximum(similarity_P - self._held_T[target_P], 0.0)
+                gained_KT[row_P, target_P] = gained_P
+            gains[some] = sum_last(gained_KT)
+        return gains
+
+    def take(self, pos: int) -> None:
+        """Choose a row."""
+        for _, target_P, similarity_P in self._closer(self._rows(np.array([pos]))):
+            self._hold(target_P, similarity_P)
+
+    def _rows(self, pos_K: Positions) -> Rows | Floats:
+        return self._similarity.rows(self._rows_ND[pos_K])
+
+    def _hold(self, target_P: Positions, similarity_P: Floats) -> None:
+        np.maximum.at(self._held_T, target_P, similarity_P)
+        low_P = self._held_T[target_P] * (1.0 - 2.0 * _UNIT)
+        self._held_low_T[target_P] = low_P
+
+    def _left(self, rows_KD: Rows | Floats) -> Rows:
+        """Give rows whose products with `_right` are squared distances, too small by their error.
+
+        A product of D + 2 terms is off by at most (D + 2)·u·Σ|term| <= (D + 2)·u·(|x| + |t|)² in
+        any order of summation (Higham, section 3.1); the squares are sums of D rounded terms
+        themselves, and rows of length 1 were rounded once: D + 16 covers it.
+        """
+        rows = rows_KD.astype(np.float32, copy=False)
+        square_K = np.einsum("kd,kd->k", rows, rows, dtype=np.float64)
+        left_KE = np.empty((len(rows), rows.shape[1] + 2), dtype=np.float32)
+        np.multiply(rows, np.float32(-2.0), out=left_KE[:, :-2])
+        left_KE[:, -2] = 1.0
+        left_KE[:, -1] = square_K - self._error_of(square_K, rows.shape[1])
+        return left_KE
+
+    def _error_of(self, square_K: Floats, dimension: int) -> Floats:
+        reach_K = np.sqrt(square_K) + self._norm_max
+        error_K: Floats = (dimension + 16) * _UNIT * reach_K * reach_K
+        return error_K
+
+    def _low(self, left_KE: Rows) -> Iterator[tuple[slice, Rows]]:
+        """Give, some targets at a time, squared distances that are too small by their error.
+
+        The next step overwrites them.
+        """
+        room = np.empty((len(left_KE), TARGETS_AT_ONCE), dtype=np.float32)
+        for start in range(0, len(self._right_TE), TARGETS_AT_ONCE):
+            some = slice(start, min(start + TARGETS_AT_ONCE, len(self._right_TE)))
+            right_TE = self._right_TE[some]
+            low_KT = np.matmul(left_KE, right_TE.T, out=room[:, : len(right_TE)])
+            yield some, np.maximum(low_KT, np.float32(0.0), out=low_KT)
+
+    def _more(self, low_KT: Rows, some: slice) -> Rows:
+        """Turn such distances into what a row's similarity exceeds what is held by, at most."""
+        if self._similarity.kind == "cosine":
+            low_KT *= np.float32(-0.25)
+            low_KT += np.float32(1.0 + 8.0 * _UNIT)
+        else:
+            np.sqrt(low_KT, out=low_KT)
+            low_KT *= np.float32(self._similarity.scale)
+            low_KT += np.float32(1.0)
+            np.divide(np.float32(1.0 + 16.0 * _UNIT), low_KT, out=low_KT)
+        low_KT -= self._held_low_T[some]
+        return np.maximum(low_KT, np.float32(0.0), out=low_KT)
+
+    def _closer(self, rows_KD: Rows | Floats) -> Iterator[tuple[Positions, Positions, Floats]]:
+        """Give pairs (row, target) that may be closer than what is held, and their similarity."""
+        for some, low_KT in self._low(self._left(rows_KD)):
+            row_P, target_P = np.nonzero(self._more(low_KT, some))
+            yield from self._exact(rows_KD, row_P, target_P + some.start)
+
+    def _exact(
+        self, rows_KD: Rows | Floats, row_P: Positions, target_P: Positions
+    ) -> Iterator[tuple[Positions, Positions, Floats]]:
+        step = max(1, EXACT_VALUES // max(1, rows_KD.shape[1]))
+        for start in range(0, len(row_P), step):
+            row_Q, target_Q = row_P[start : start + step], target_P[start : start + step]
+            squared_Q = squared_l2(rows_KD[row_Q], self._targets_TD[target_Q])
+            yield row_Q, target_Q, self._similarity.of(squared_Q)
+
+    def _know(self, known_KD: Rows) -> None:
+        """Let rows count as chosen; looks exactly only at those that may be a target's nearest."""
+        rows_KD = self._similarity.rows(known_KD)
+        left_KE = self._left(rows_KD)
+        square_K = np.einsum("kd,kd->k", rows_KD, rows_KD, dtype=np.float64)
+        spread = np.float32(4.0 * self._error_of(square_K, rows_KD.shape[1]).max(initial=0.0))
+        for some, low_KT in self._low(left_KE):
+            near_KT = low_KT <= low_KT.min(axis=0) + spread
+            near_KT &= self._more(low_KT, some) > 0.0
+            row_P, target_P = np.nonzero(near_KT)
+            for _, target_Q, similarity_Q in self._exact(rows_KD, row_P, target_P + some.start):
+                self._hold(target_Q, similarity_Q)
+
+
+def _right(rows_TD: Rows | Floats) -> Rows:
+    right_TE = np.empty((len(rows_TD), rows_TD.shape[1] + 2), dtype=np.float32)
+    right_TE[:, :-2] = rows_TD
+    right_TE[:, -2] = np.einsum("td,td->t", right_TE[:, :-2], right_TE[:, :-2], dtype=np.float64)
+    right_TE[:, -1] = 1.0
+    return right_TE
+
+
+def facility_location_value(
+    rows_ND: Rows,
+    chosen: Sequence[int],
+    *,
+    targets_TD: Rows | None = None,
+    known_LD: Rows | None = None,
+    similarity: Similarity | None = None,
+) -> float:
+    """Give how well chosen rows stand for others.
+
+    Parameters
+    ----------
+    rows_ND
+        Finite float32.
+    chosen
+        Positions among them; may be none.
+    targets_TD
+        What is to be stood for; the rows themselves unless told.
+    known_LD, similarity
+        See `FacilityLocation`.
+
+    Returns
+    -------
+    float
+        Between 0 and the number of targets. Costs T·D for each chosen row.
+
+    Examples
+    --------
+    >>> points = np.float32([[0], [1], [4], [5], [9], [10]])
+    >>> round(facility_location_value(points, [2, 4], similarity=Similarity(scale=0.01)), 10)
+    5.9126102677
+    """
+    targets_TD = rows_ND if targets_TD is None else targets_TD
+    covering = FacilityLocation(rows_ND, targets_TD, known_LD=known_LD, similarity=similarity)
+    for pos in chosen:
+        covering.take(pos)
+    return covering.value
