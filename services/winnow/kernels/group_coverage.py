@@ -81,7 +81,8 @@ class GroupCoverage:
         self._squared_M = np.full(len(ground_MD), np.inf)
         """Exact squared distance of each ground row to the nearest covering one."""
         if known_LD is not None and len(known_LD):
-            self._know(_distinct(known_LD))
+            # A set of equal rows must not cost a pass for each.
+            self._know(known_LD[distinct(known_LD)[0]])
 
     def __len__(self) -> int:
         """Give the number of groups."""
@@ -230,11 +231,21 @@ class _Ground:
         return lowered_GM
 
 
-def _distinct(rows_LD: Rows) -> Rows:
-    """Give the rows without repetitions: a set of equal rows must not cost a pass for each."""
-    if not rows_LD.shape[1]:
-        return rows_LD[:1]
+def distinct(rows_LD: Rows) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.intp]]:
+    """Give where each different row is first, in that order, and for every row which one it is.
+
+    Rows are compared bit by bit; costs L log L.
+
+    Examples
+    --------
+    >>> [part.tolist() for part in distinct(np.float32([[1, 2], [0, 0], [1, 2]]))]
+    [[0, 1], [0, 1, 0]]
+    """
+    if not rows_LD.size:
+        return np.arange(min(1, len(rows_LD))), np.zeros(len(rows_LD), dtype=np.intp)
     rows_LD = np.ascontiguousarray(rows_LD)
     whole_L = rows_LD.view(np.dtype((np.void, rows_LD.itemsize * rows_LD.shape[1]))).ravel()
-    _, first = np.unique(whole_L, return_index=True)
-    return rows_LD[np.sort(first)]
+    _, first, place_L = np.unique(whole_L, return_index=True, return_inverse=True)
+    rank = np.empty(len(first), dtype=np.intp)
+    rank[np.argsort(first)] = np.arange(len(first))
+    return np.sort(first), rank[place_L]

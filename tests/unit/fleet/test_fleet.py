@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.domain.errors import BadInput
-from winnow.strategies.fleet import FLEET_POLICIES, Fleet, choose_labels
+from winnow.strategies.fleet import FLEET_POLICIES, Fleet, Observed, choose_labels
 from winnow.strategies.protocol import Candidates
 
 
@@ -48,7 +48,7 @@ def covered(fleet: Fleet, positions: Iterable[int]) -> float:
 
 @pytest.mark.parametrize("name", sorted(FLEET_POLICIES))
 @pytest.mark.parametrize("observed", ["own", "fleet"])
-def test_every_policy_keeps_bytes_and_money(name: str, observed: str) -> None:
+def test_every_policy_keeps_bytes_and_money(name: str, observed: Observed) -> None:
     fleet = replace(a_fleet(1, n=30), observed=observed)
     rng = np.random.default_rng(2)
     sizes, prices = rng.integers(1, 9, 30), rng.integers(0, 9, 30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from itertools import chain, combinations
 
@@ -21,7 +22,7 @@ HOUR = 3_600_000_000
 FREE = UploadLimits(budget_bytes=10**9, now_us=0)
 
 
-def frames(places: list[float], *, known: list[float] | None = None) -> Candidates:
+def frames(places: Sequence[float], *, known: Sequence[float] | None = None) -> Candidates:
     """Frames on a line; far places look different."""
     ids = np.array([f"{number:032x}" for number in range(len(places))])
     return Candidates(
