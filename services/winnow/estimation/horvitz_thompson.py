@@ -76,15 +76,15 @@ def horvitz_thompson(sample: Sample) -> Estimate:
     outside_n = _check(sample)
     z_r = np.zeros(sample.n_random)  # zeros: drawn frames that are certain anyway
     z_r[: int(outside_n.sum())] = sample.values_n[outside_n]
-    total = float(sample.values_n[sample.certain_n].sum())
+    total = _sum(sample.values_n[sample.certain_n])
     variance = 0.0 if sample.n_population == int(sample.certain_n.sum()) else math.nan
     if sample.n_random:
-        total += sample.n_population * float(z_r.mean())
+        total += sample.n_population * (_sum(z_r) / sample.n_random)
     elif math.isnan(variance):
         total = math.nan  # nothing stands for the frames outside the stratum
     if sample.n_random > 1:
         left_out = 1.0 - sample.n_random / sample.n_population
-        variance = left_out * float(z_r.var(ddof=1)) / sample.n_random
+        variance = left_out * _variance(z_r) / sample.n_random
     return _estimate(sample, total / sample.n_population, variance, outside_n)
 
 
@@ -108,14 +108,14 @@ def hajek(sample: Sample) -> Estimate:
     outside_n = _check(sample)
     n_drawn, n_certain = int(outside_n.sum()), int(sample.certain_n.sum())
     n_rest = sample.n_population - n_certain
-    certain = float(sample.values_n[sample.certain_n].sum())
+    certain = _sum(sample.values_n[sample.certain_n])
     if n_rest == 0:
         return _estimate(sample, certain / sample.n_population, 0.0, outside_n)
     drawn = sample.values_n[outside_n]
-    rest_mean = float(drawn.mean()) if n_drawn else math.nan
-    spread = float(drawn.var(ddof=1)) if n_drawn > 1 else math.nan
+    rest_mean = _sum(drawn) / n_drawn if n_drawn else math.nan
+    spread = _variance(drawn) if n_drawn > 1 else math.nan
     share = n_rest / sample.n_population
-    variance = share**2 * (1.0 - n_drawn / n_rest) * spread / n_drawn if n_drawn else math.nan
+    variance = share * share * (1.0 - n_drawn / n_rest) * spread / n_drawn if n_drawn else math.nan
     mean = (certain + n_rest * rest_mean) / sample.n_population
     return _estimate(sample, mean, variance, outside_n)
 
@@ -134,6 +134,15 @@ def _check(sample: Sample) -> npt.NDArray[np.bool_]:
         raise BadInput(msg)
     outside_n: npt.NDArray[np.bool_] = sample.drawn_n & ~sample.certain_n
     return outside_n
+
+
+def _sum(values_n: Floats) -> float:
+    return math.fsum(values_n.tolist())  # rounded once: the order changes no bit
+
+
+def _variance(values_n: Floats) -> float:
+    from_mean_n = values_n - _sum(values_n) / len(values_n)
+    return _sum(from_mean_n * from_mean_n) / (len(values_n) - 1)
 
 
 def _estimate(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from winnow.acquisition.reproducible import sum_last
 from winnow.domain.errors import BadInput
 
 Floats = npt.NDArray[np.float64]
@@ -70,12 +71,8 @@ def inclusion_of_choices(
         if k >= n_certain:
             enough = k - n_certain + 1
             by_overlap, by_draw = chance[enough:], (chance * next_drawn)[:enough]
-            inclusion[k] = min(1.0, _sum(by_overlap) + _sum(by_draw))
+            inclusion[k] = min(1.0, float(sum_last(by_overlap)) + float(sum_last(by_draw)))
         stays = chance * (1.0 - next_drawn)
         stays[1:] += (chance * next_drawn)[:-1]
         chance = stays
     return inclusion
-
-
-def _sum(values: Floats) -> float:
-    return float(sum(values.tolist()))
