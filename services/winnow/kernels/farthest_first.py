@@ -89,8 +89,9 @@ class FarthestFirst:
         self._rows_ND, self._tie_rank_N = rows_ND, tie_rank_N
         self._held: Held = (kernel or NumpyKernel()).hold((rows_ND,))
         self._centers = Growing(centers_LD.astype(np.float32, copy=False), dimension)
-        norms = [float(squared_norms((rows,)).max(initial=0.0)) for rows in (rows_ND, centers_LD)]
-        norm_max = np.sqrt(max(norms)) * (1.0 + 1e-3)  # float32 norms are a little off themselves
+        squares = [self._held.squares_N, squared_norms((self._centers.rows,))]
+        norm_max = np.sqrt(max(float(found.max(initial=0.0)) for found in squares))
+        norm_max *= 1.0 + 1e-3  # float32 norms are a little off themselves
         self._error = np.float32(squared_l2_error(np.array([norm_max]), norm_max, dimension)[0])
         self._near_N = np.full(n_rows, np.inf, dtype=np.float32)  # -inf: picked or shut for good
         self._seen_N = np.zeros(n_rows, dtype=np.int32)  # centers in `_near_N`
@@ -270,7 +271,8 @@ class FarthestFirst:
         looks_KL += np.einsum("ld,ld->l", some_LD, some_LD)
         rows_KD -= centers_LD[looks_KL.argmin(axis=1)]
         # Differences are never less exact than products of vectors.
-        return np.minimum(self._near_N[pos_K], np.einsum("kd,kd->k", rows_KD, rows_KD))
+        squared_K: Rows = np.einsum("kd,kd->k", rows_KD, rows_KD)
+        return np.minimum(self._near_N[pos_K], squared_K)
 
     def _frontier_size(self) -> int:
         low, high = FRONTIER_ROWS
@@ -345,8 +347,8 @@ class _Queue:
     """Picks that are foreseen: the rows in order, each with its exact squared distance."""
 
     def __init__(self, pos_T: Positions | None = None, squared_T: Floats | None = None) -> None:
-        self._pos = [] if pos_T is None else pos_T.tolist()
-        self._squared = [] if squared_T is None else squared_T.tolist()
+        self._pos: list[int] = [] if pos_T is None else pos_T.tolist()
+        self._squared: list[float] = [] if squared_T is None else squared_T.tolist()
         self._place = 0
 
     @property

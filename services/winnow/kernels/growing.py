@@ -12,7 +12,7 @@ class Growing:
 
     def __init__(self, rows_LD: Rows, dimension: int) -> None:
         self._n = len(rows_LD)
-        self._room_LD = np.empty((self._n + 64, dimension), dtype=np.float32)
+        self._room_LD: Rows = np.empty((self._n + 64, dimension), dtype=np.float32)
         self._room_LD[: self._n] = rows_LD
 
     def __len__(self) -> int:

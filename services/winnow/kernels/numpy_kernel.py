@@ -12,32 +12,35 @@ BLOCK_VALUES: Final = 1 << 21
 """Distances held at once: 8 MiB of float32, so that a block is still in the cache when its
 smallest are looked for."""
 
+ROW_VALUES: Final = 1 << 24
+"""Numbers of rows read at once: 64 MiB, for rows that are computed when they are read."""
+
 
 class NumpyHeld:
     """Rows in main memory, or on disk behind a memory map."""
 
     def __init__(self, parts: Parts, squares_N: Rows | None = None) -> None:
         self._parts = parts
-        self._squares_N = squared_norms(parts) if squares_N is None else squares_N
+        self.squares_N = squared_norms(parts) if squares_N is None else squares_N
 
     def __len__(self) -> int:
         """See `Held.__len__`."""
-        return len(self._squares_N)
+        return len(self.squares_N)
 
     def take(self, pos_K: Positions) -> NumpyHeld:
         """See `Held.take`."""
-        return NumpyHeld(tuple(part[pos_K] for part in self._parts), self._squares_N[pos_K])
+        return NumpyHeld(tuple(part[pos_K] for part in self._parts), self.squares_N[pos_K])
 
     def distances(self, centers: tuple[Rows, ...]) -> Rows:
         """See `Held.distances`."""
         squares_L = squared_norms(centers)
         distances_NL = np.empty((len(self), len(squares_L)), dtype=np.float32)
-        step = _rows_at_once(len(squares_L))
+        step = self._rows_at_once(len(squares_L))
         for start in range(0, len(self), step):
             block = slice(start, start + step)
             products_KL = self._minus_twice_products(block, centers)
             products_KL += squares_L
-            np.add(products_KL, self._squares_N[block, None], out=distances_NL[block])
+            np.add(products_KL, self.squares_N[block, None], out=distances_NL[block])
         return distances_NL
 
     def nearest(self, centers: tuple[Rows, ...]) -> Rows:
@@ -46,22 +49,26 @@ class NumpyHeld:
             return self._to_one(centers[0][0])
         squares_L = squared_norms(centers)
         nearest_N = np.empty(len(self), dtype=np.float32)
-        step = _rows_at_once(len(squares_L))
+        step = self._rows_at_once(len(squares_L))
         for start in range(0, len(self), step):
             block = slice(start, start + step)
             products_KL = self._minus_twice_products(block, centers)
             products_KL += squares_L
             products_KL.min(axis=1, out=nearest_N[block])
-        nearest_N += self._squares_N
+        nearest_N += self.squares_N
         return nearest_N
 
     def _to_one(self, center_D: Rows) -> Rows:
         """Give the distances to a single center: a matrix-vector product, one pass."""
         distances_N: Rows = self._parts[0][:] @ center_D
         distances_N *= np.float32(-2.0)
-        distances_N += self._squares_N
+        distances_N += self.squares_N
         distances_N += center_D @ center_D
         return distances_N
+
+    def _rows_at_once(self, n_centers: int) -> int:
+        width = max(part.shape[1] for part in self._parts)
+        return max(16, min(BLOCK_VALUES // max(1, n_centers), ROW_VALUES // max(1, width)))
 
     def _minus_twice_products(self, block: slice, centers: tuple[Rows, ...]) -> Rows:
         # The factor goes to the centers, which are few.
@@ -85,12 +92,8 @@ def squared_norms(parts: Parts) -> Rows:
     """Give the float32 squared norm of each row: the product of those of its parts."""
     squares_N = np.ones(parts[0].shape[0], dtype=np.float32)
     for part in parts:
-        step = max(1, BLOCK_VALUES // max(1, part.shape[1]))
+        step = max(1, ROW_VALUES // max(1, part.shape[1]))
         for start in range(0, len(squares_N), step):
             rows = part[start : start + step]
             squares_N[start : start + step] *= np.einsum("nd,nd->n", rows, rows)
     return squares_N
-
-
-def _rows_at_once(n_centers: int) -> int:
-    return max(16, BLOCK_VALUES // max(1, n_centers))

@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from winnow.acquisition.reproducible import log_of
+
 Words = npt.NDArray[np.uint64]
 
 _MULTIPLIERS: Final = (np.uint64(0xD2E7470EE14C6C93), np.uint64(0xCA5A826395121157))
@@ -51,6 +53,17 @@ def draws_of(frame_ids: npt.NDArray[np.str_], *, seed: int, step: int) -> Words:
         block = slice(start, start + _BLOCK)
         draws[block] = _philox(low_N[block], high_N[block], seed, step)
     return draws
+
+
+def exponentials_of(
+    frame_ids: npt.NDArray[np.str_], *, seed: int, step: int
+) -> npt.NDArray[np.float64]:
+    """Give each frame its own standard exponential number for one step of one seed.
+
+    The upper 53 bits of its draw, in the middle of their interval: never 0, never infinite.
+    """
+    draws = draws_of(frame_ids, seed=seed, step=step) >> np.uint64(11)
+    return -log_of((draws.astype(np.float64) + 0.5) * 2.0**-53)
 
 
 def order_of(frame_ids: npt.NDArray[np.str_], *, seed: int, step: int) -> npt.NDArray[np.intp]:

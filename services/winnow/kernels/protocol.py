@@ -37,6 +37,11 @@ class Held(Protocol):
         """Give N."""
         ...
 
+    @property
+    def squares_N(self) -> Rows:
+        """Give the squared norm of each row."""
+        ...
+
     def take(self, pos_K: Positions) -> Held:
         """Give a copy of some rows that lies together."""
         ...

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from winnow.kernels.protocol import Positions, Rows
+from winnow.kernels.protocol import Floats, Positions, Rows
 
 SAMPLE_ROWS: Final = 1 << 14
 """Enough to guess a quantile; finding it exactly would cost a pass that moves every number."""
@@ -16,7 +16,7 @@ GROUPS_MAX: Final = 8
 """Matrix products of one refresh; rows that lag less are compared again with what they know."""
 
 
-def largest(bound_N: Rows, n_wanted: int) -> tuple[Positions, np.float32]:
+def largest(bound_N: Rows | Floats, n_wanted: int) -> tuple[Positions, np.floating]:
     """Give about so many positions with the largest bounds, and the largest bound of the others.
 
     Returns
@@ -30,7 +30,7 @@ def largest(bound_N: Rows, n_wanted: int) -> tuple[Positions, np.float32]:
     Costs one or two passes over N numbers.
     """
     if len(bound_N) <= n_wanted:
-        return np.flatnonzero(bound_N > -np.inf), np.float32(-np.inf)
+        return np.flatnonzero(bound_N > -np.inf), bound_N.dtype.type(-np.inf)
     stride = max(1, len(bound_N) // SAMPLE_ROWS)
     sample = bound_N[::stride]
     place = min(len(sample), max(1, round(1.5 * n_wanted / stride)))

@@ -10,12 +10,21 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from winnow.domain.errors import BadInput
+from winnow.strategies.badge import Badge
+from winnow.strategies.cluster_margin import ClusterMargin
+from winnow.strategies.cluster_representatives import KMeans
+from winnow.strategies.dpp import GreedyDPP
 from winnow.strategies.facility_location import FacilityLocation
+from winnow.strategies.hybrid import Hybrid
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
+from winnow.strategies.probcover import ProbCover
 from winnow.strategies.protocol import Strategy
+from winnow.strategies.round_robin import RoundRobin
 from winnow.strategies.simple_random import Random
 from winnow.strategies.stochastic import Power, Rank, Softmax
 from winnow.strategies.top_k import TopK
+from winnow.strategies.trajectory import Trajectory
+from winnow.strategies.typiclust import TypiClust
 
 STRATEGIES: Final[dict[str, type[Strategy]]] = {
     kind.name: kind
@@ -23,11 +32,20 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
         Random,
         TopK,
         KCenter,
+        Badge,
         ShortlistKCenter,
+        KMeans,
+        ClusterMargin,
+        TypiClust,
+        ProbCover,
+        Hybrid,
         Power,
         Softmax,
         Rank,
         FacilityLocation,
+        GreedyDPP,
+        RoundRobin,
+        Trajectory,
     )
 }
 

@@ -91,7 +91,8 @@ class SloppyHeld(NumpyHeld):
         return right_NL + off_NL.astype(np.float32)
 
     def nearest(self, centers: tuple[Rows, ...]) -> Rows:
-        return self.distances(centers).min(axis=1)
+        nearest_N: Rows = self.distances(centers).min(axis=1)
+        return nearest_N
 
 
 class Sloppy:
