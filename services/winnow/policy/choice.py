@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Final
 
 import numpy as np
 
-from winnow.constraints.money import WithinMoney
-from winnow.constraints.one_per_cluster import OnePerCluster
-from winnow.policy.inputs import Flags, Micros, Positions, Sizes
+from winnow.policy.constraining import Bounds, bounds_of
+from winnow.policy.inputs import Flags, Micros, Positions, SelectionInputs, Sizes
+from winnow.policy.model import Policy
 from winnow.policy.pool import Pool
 from winnow.policy.random_arm import RandomArm
-from winnow.policy.traced import Traced
+from winnow.policy.scores import Asked, asked_of
 from winnow.strategies.protocol import Candidates, Floor, Pick, Strategy
+
+NO_ANSWER: Final = "the committee gave no score"
+NO_SCORE: Final = "a column that its score is made of is empty"
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +28,19 @@ class Choice:
     """Positions are the pool's."""
     seen: Positions
     """Positions of the frames that the strategy saw."""
+    why_not: tuple[tuple[Positions, str], ...]
+    """Positions of frames that it did not see, and why."""
     candidates: Candidates
-    """These frames."""
-    constraints: tuple[Traced, ...]
+    """The frames that it saw."""
+    bounds: Bounds
     n_asked: int
-    free: bool
-    """Whether nothing but the money held the strategy back."""
 
     def passed_over(self, strategy: Strategy) -> tuple[Positions, Sequence[str]]:
         """Say why each frame that was seen is not among the picks; costs texts of order N."""
         rows = np.searchsorted(self.seen, [pick.pos for pick in self.picks]).tolist()
         picks = [replace(pick, pos=row) for pick, row in zip(self.picks, rows, strict=True)]
         texts = list(strategy.passed_over(self.candidates, picks, self.n_asked))
-        for constraint in reversed(self.constraints):
+        for constraint in reversed(self.bounds.constraints):
             for row, reason in constraint.reasons().items():
                 texts[row] = reason
         return self.seen, texts
@@ -71,43 +75,64 @@ class _InHead:
         return self._floor.only(left) if left > 0 else None
 
 
-def choose(pool: Pool, strategy: Strategy, sizes: Sizes, prices_N: Micros, *, seed: int) -> Choice:
+def choose(
+    pool: Pool, strategy: Strategy, policy: Policy, sizes: Sizes, *, inputs: SelectionInputs
+) -> Choice:
     """Let the strategy choose a whole batch, independent of the random arm.
 
-    A strategy that needs scores sees only frames that the committee answered about.
+    It sees frames that the policy's conditions let through and that have what it needs: a strategy
+    that needs scores sees those that have one.
     """
-    needs_scores = bool(strategy.needs & {"scores", "probs"})
-    kept = pool.scored if needs_scores else np.ones(len(pool.where), dtype=np.bool_)
+    asked = asked_of(policy.scores, pool.scores, len(pool.where))
+    kept, why_not = _seen(pool, strategy, asked)
     candidates = pool.among(kept)
-    constraints = [Traced(WithinMoney(prices_N[kept], sizes.micros_max))]
-    if _has_duplicates(candidates):
-        assert candidates.clusters_N is not None
-        constraints.append(Traced(OnePerCluster(candidates.clusters_N)))
-    floors: list[Floor] = []
+    prices_N = candidates.price_micros_N
+    assert prices_N is not None
+    bounds = bounds_of(
+        policy.constraints, candidates, prices_N, sizes, class_names=inputs.class_names
+    )
     n = min(sizes.n_frames, len(candidates))
     picks = strategy.choose(
         candidates,
         n,
-        seed=seed,
-        constraints=constraints,
-        floors=[_InHead(floor, sizes.n_random) for floor in floors],
+        seed=inputs.seed,
+        constraints=bounds.constraints,
+        floors=[_InHead(floor, sizes.n_random) for floor in bounds.floors],
     )
     seen = np.flatnonzero(kept)
     return Choice(
-        picks=tuple(replace(pick, pos=int(seen[pick.pos])) for pick in picks),
+        picks=tuple(_placed(pick, int(seen[pick.pos]), asked) for pick in picks),
         seen=seen,
+        why_not=why_not,
         candidates=candidates,
-        constraints=tuple(constraints),
+        bounds=bounds,
         n_asked=n,
-        free=len(constraints) == 1 and not floors,
     )
 
 
-def _has_duplicates(candidates: Candidates) -> bool:
-    clusters_N = candidates.clusters_N
-    if clusters_N is None or np.array_equal(clusters_N, candidates.frame_ids):
-        return False  # a snapshot lets one frame of a cluster pass and names the cluster after it
-    return len(np.unique(clusters_N)) < len(clusters_N)
+def _seen(
+    pool: Pool, strategy: Strategy, asked: Asked
+) -> tuple[Flags, tuple[tuple[Positions, str], ...]]:
+    """Give which frames may be chosen, and what the others lack."""
+    answer = NO_ANSWER if pool.probs_NMC is not None else NO_SCORE
+    conditions = [(asked.kept_N, asked.why_not)]
+    if "probs" in strategy.needs:
+        conditions.append((pool.answered, NO_ANSWER))
+    if "scores" in strategy.needs:
+        conditions.append((pool.scores.scored_N, answer))
+    kept = np.ones(len(pool.where), dtype=np.bool_)
+    why_not = []
+    for there, text in conditions:
+        lacking = np.flatnonzero(kept & ~there)
+        why_not += [(lacking, text)] if len(lacking) else []
+        kept &= there
+    return kept, tuple(why_not)
+
+
+def _placed(pick: Pick, pos: int, asked: Asked) -> Pick:
+    """Give a pick with its position in the pool, and the modalities that ask for the label."""
+    told = asked.told(pos)
+    return replace(pick, pos=pos, reason=f"{pick.reason}; label {told}" if told else pick.reason)
 
 
 def unite(arm: RandomArm, choice: Choice, sizes: Sizes, prices_N: Micros) -> Union:

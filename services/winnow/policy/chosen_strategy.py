@@ -6,12 +6,19 @@ are, and their bounds, is read from the strategies themselves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, TypeAlias, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, Union
 
-from pydantic import AfterValidator, BeforeValidator, Field, GetJsonSchemaHandler, create_model
+from pydantic import (
+    BeforeValidator,
+    Field,
+    GetJsonSchemaHandler,
+    create_model,
+    model_validator,
+)
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
+from winnow.domain.errors import BadInput
 from winnow.policy.section import Section
 from winnow.strategies.protocol import Strategy
 from winnow.strategies.registry import STRATEGIES, options_of, strategy_of
@@ -21,6 +28,14 @@ class ChosenStrategy(Section):
     """A strategy's name and all of its options, defaults too: what a policy pins down."""
 
     name: str
+
+    @model_validator(mode="after")
+    def _options_agree(self) -> Self:
+        try:
+            self.strategy()
+        except BadInput as error:
+            raise PydanticCustomError("options", "{text}", {"text": str(error)}) from error
+        return self
 
     def options(self) -> dict[str, object]:
         """Give the options by name."""
@@ -74,8 +89,7 @@ class _ByName:
     def __get_pydantic_json_schema__(
         self, schema: CoreSchema, handler: GetJsonSchemaHandler
     ) -> JsonSchemaValue:
-        names = [name for name, kind in sorted(CHOSEN.items()) if not _asks_for_options(kind)]
-        return {"anyOf": [{"type": "string", "enum": names}, handler(schema)]}
+        return {"anyOf": [{"type": "string", "enum": list(plain_names())}, handler(schema)]}
 
 
 def _asks_for_options(kind: type[ChosenStrategy]) -> bool:
@@ -86,29 +100,14 @@ def _expanded(found: object) -> object:
     return {"name": found} if isinstance(found, str) else found
 
 
-def needs_committee(choice: ChosenStrategy) -> bool:
-    """Tell whether a strategy cannot do without a committee's answers."""
-    return bool(choice.strategy().needs & {"scores", "probs"})
-
-
-def _cold(choice: ChosenStrategy) -> ChosenStrategy:
-    if needs_committee(choice):
-        msg = "expected one of {names}: without a committee there are no scores"
-        raise PydanticCustomError("needs_committee", msg, {"names": ", ".join(cold_names())})
-    return choice
-
-
-def cold_names() -> tuple[str, ...]:
-    """Give the names of strategies that, with default options, need no committee; sorted."""
-    plain = (chosen(name) for name, kind in CHOSEN.items() if not _asks_for_options(kind))
-    return tuple(sorted(choice.name for choice in plain if not needs_committee(choice)))
+def plain_names() -> tuple[str, ...]:
+    """Give the names of strategies that can do without options, sorted."""
+    return tuple(name for name, kind in sorted(CHOSEN.items()) if not _asks_for_options(kind))
 
 
 _kinds = tuple(CHOSEN[name] for name in sorted(CHOSEN))
 _Variants: Any = Annotated[Union[_kinds], Field(discriminator="name")]  # noqa: UP007
 if TYPE_CHECKING:
     AnyStrategy: TypeAlias = ChosenStrategy
-    ColdStrategy: TypeAlias = ChosenStrategy
 else:
     AnyStrategy = Annotated[_Variants, BeforeValidator(_expanded), _ByName()]
-    ColdStrategy = Annotated[AnyStrategy, AfterValidator(_cold)]

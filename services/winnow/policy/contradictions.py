@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from winnow.policy.committee import cold_names, needs_committee
+from winnow.policy.constraint_section import ConstraintSection, MinimumSection
+from winnow.policy.random_arm import arm_size
 from winnow.policy.reading import Path
 from winnow.policy.round_sections import (
     LabelSection,
@@ -14,6 +18,7 @@ from winnow.policy.round_sections import (
     ScoringSection,
     TrainingSection,
 )
+from winnow.policy.score_section import ScoresSection
 from winnow.policy.selection_section import SelectionSection
 
 
@@ -38,6 +43,16 @@ class Sections(Protocol):
     @property
     def selection(self) -> SelectionSection:
         """Give which frames."""
+        ...
+
+    @property
+    def scores(self) -> ScoresSection:
+        """Give what a frame is worth."""
+        ...
+
+    @property
+    def constraints(self) -> ConstraintSection:
+        """Give what a batch must satisfy."""
         ...
 
     @property
@@ -70,7 +85,13 @@ class Contradiction:
 
 def contradictions(policy: Sections) -> list[Contradiction]:
     """Find all of them."""
-    return [*_committee(policy), *_attempts(policy), *_money(policy)]
+    return [
+        *_committee(policy),
+        *_attempts(policy),
+        *_cold_start(policy),
+        *_minimums(policy),
+        *_money(policy),
+    ]
 
 
 def _committee(policy: Sections) -> list[Contradiction]:
@@ -87,6 +108,61 @@ def _attempts(policy: Sections) -> list[Contradiction]:
         return []
     text = f"expected more than qa.reworks_max ({reworks}), found {attempts}"
     return [Contradiction((("label", "attempts_max"), ("qa", "reworks_max")), text)]
+
+
+def _cold_start(policy: Sections) -> list[Contradiction]:
+    choice = policy.selection.cold_start
+    if not needs_committee(choice, policy.scores):
+        return []
+    names = ", ".join(cold_names(policy.scores))
+    text = f"expected one of {names}, found {choice.name}: it needs a committee's answers"
+    return [Contradiction((("selection", "cold_start"), ("scores",)), text)]
+
+
+def _minimums(policy: Sections) -> Iterator[Contradiction]:
+    """Hold the minimums against the batch, its random arm, and the caps."""
+    constraints, n_asked = policy.constraints, policy.selection.batch_size
+    if not constraints.minimums:
+        return
+    path: Path = ("constraints", "minimums")
+    n_chosen = n_asked - arm_size(policy.random_arm.share, n_asked)
+    sized = (("selection", "batch_size"), ("random_arm", "share"))
+    of_column: dict[str, int] = {}
+    seen: set[tuple[str, str | None]] = set()
+    for place, minimum in enumerate(constraints.minimums):
+        here: Path = (*path, place)
+        least = minimum.least(n_asked)
+        named = minimum.column if minimum.value is None else f"{minimum.column}={minimum.value}"
+        if (minimum.column, minimum.value) in seen:
+            yield Contradiction((here,), f"expected one minimum of {named}, found another above")
+            continue
+        seen.add((minimum.column, minimum.value))
+        of_column[minimum.column] = of_column.get(minimum.column, 0) + least
+        if least > n_chosen:
+            text = (
+                f"expected at most the {n_chosen} frames that are chosen (batch_size {n_asked} "
+                f"without the random arm), found {least} of {named}"
+            )
+            yield Contradiction((here, *sized), text)
+        yield from _capped(constraints, here, minimum, least)
+    for column, least in of_column.items():
+        n_minimums = sum(minimum.column == column for minimum in constraints.minimums)
+        if n_minimums > 1 and least > n_chosen:
+            text = (
+                f"expected minimums of {column} that sum to at most the {n_chosen} frames that "
+                f"are chosen (batch_size {n_asked} without the random arm), found {least}"
+            )
+            yield Contradiction((path, *sized), text)
+
+
+def _capped(
+    constraints: ConstraintSection, here: Path, minimum: MinimumSection, least: int
+) -> Iterator[Contradiction]:
+    cap = constraints.caps.get(minimum.column)
+    most = cap.get(minimum.value or "") if isinstance(cap, dict) else cap
+    if most is not None and most < least:
+        text = f"expected at most constraints.caps.{minimum.column} ({most}), found {least}"
+        yield Contradiction((here, ("constraints", "caps", minimum.column)), text)
 
 
 def _money(policy: Sections) -> list[Contradiction]:

@@ -66,6 +66,11 @@ class SelectionInputs:
     """[G] Capture time in microseconds since 1970."""
     columns: Mapping[str, Column] = field(default_factory=dict)
     """Name → [G]: provenance, tags, scores that came with the frames, prices."""
+    labeled_columns: Mapping[str, Column] = field(default_factory=dict)
+    """Name → [L]: what is known of the labeled frames; `session`, `captured_us` and `cluster`
+    keep new frames away from them."""
+    examples_ED: npt.NDArray[np.float32] | None = None
+    """[E, D] Embeddings of what to look for, e.g. known failures."""
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together."""

@@ -35,17 +35,21 @@ def told(mistake: ErrorDetails, root: type[BaseModel], document: Document) -> Mi
     unknown = mistake["type"] == "extra_forbidden"
     text = _unknown(path, root) if unknown else _expected(mistake)
     hint = _in_quotes(mistake)
-    if mistake["type"] != "missing":
-        found = mistake.get("ctx", {}).get("tag", mistake["input"])
+    missing = mistake["type"] == "missing"
+    found = mistake.get("ctx", {}).get("tag", mistake["input"])
+    if not missing and not isinstance(found, dict):
         text = f"{text} (found {_short(found)}){hint}"
-    return Mistake(document.place(path, of_key=unknown), _shown(path, document), text)
+    shown = _shown(path, document)
+    return Mistake(
+        document.place(path, of_key=unknown), (*shown, path[-1]) if missing else shown, text
+    )
 
 
 def _shown(path: Path, document: Document) -> Path:
     """Leave out of a path the variants that a validator tried: nobody wrote them."""
     shown: Path = ()
-    for pos, part in enumerate(path):
-        if (*shown, part) in document.values or pos == len(path) - 1:
+    for part in path:
+        if (*shown, part) in document.values:
             shown = (*shown, part)
     return shown
 

@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from winnow.domain.errors import BadInput
+from winnow.policy.constraint_section import ConstraintSection
 from winnow.policy.contradictions import Contradiction, contradictions
 from winnow.policy.mistakes import told
 from winnow.policy.moved import move
@@ -29,6 +30,7 @@ from winnow.policy.round_sections import (
     ScoringSection,
     TrainingSection,
 )
+from winnow.policy.score_section import ScoresSection
 from winnow.policy.section import Section
 from winnow.policy.selection_section import SelectionSection
 from winnow.policy.stopping_section import StoppingSection
@@ -51,7 +53,9 @@ class Policy(Section):
     gates: GateSection = Field(default=GateSection())
     random_arm: RandomArmSection = Field(default=RandomArmSection())
     scoring: ScoringSection = Field(default=ScoringSection())
+    scores: ScoresSection = Field(default=ScoresSection())
     selection: SelectionSection = Field(default=SelectionSection())
+    constraints: ConstraintSection = Field(default=ConstraintSection())
     money: MoneySection = Field(default=MoneySection())
     approval: ApprovalSection = Field(default=ApprovalSection())
     qa: QaSection = Field(default=QaSection())

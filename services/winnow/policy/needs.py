@@ -4,9 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from winnow.policy.constraint_section import PREDICTED_CLASS
 from winnow.policy.model import Policy
+from winnow.policy.score_section import SCORERS
+from winnow.policy.scores import names_asked
 from winnow.policy.switch import Standing, switch_of
 from winnow.strategies.protocol import Input
+
+_OWN = frozenset({"session", "cluster", PREDICTED_CLASS})
+"""Names that constraints may use and that are no ordinary columns."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +26,19 @@ class Needs:
 
 def needs_of(policy: Policy, standing: Standing) -> Needs:
     """Give what this policy reads in a round that stands like this."""
-    strategy = switch_of(policy.selection, standing).strategy.strategy()
-    columns = set(getattr(strategy, "columns", ()))
+    strategy = switch_of(policy, standing).strategy.strategy()
+    inputs: set[Input] = set(strategy.needs)
+    functions, columns = names_asked(policy.scores, policy.selection)
+    if standing.has_committee:
+        inputs.add("probs")
+        more = any("embeddings" in SCORERS[name].needs for name in functions)
+        inputs |= {"embeddings"} if more or policy.scores.density_beta else set()
+    asked = policy.constraints.columns()
+    if policy.constraints.gap_seconds:
+        inputs |= {"sessions", "times"}
+    if "session" in asked:
+        inputs.add("sessions")
+    columns |= {*getattr(strategy, "columns", ()), *(asked - _OWN)}
     if policy.money.price_column is not None:
         columns.add(policy.money.price_column)
-    return Needs(frozenset(strategy.needs), frozenset(columns))
+    return Needs(frozenset(inputs), frozenset(columns))

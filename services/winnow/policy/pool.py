@@ -9,8 +9,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from winnow.acquisition.registry import acquisition_of
 from winnow.policy.inputs import Flags, Floats, Positions, SelectionInputs, Strings
+from winnow.policy.scores import Scores, scores_of
 from winnow.strategies.protocol import Candidates
 
 
@@ -21,48 +21,61 @@ class Pool:
     where: Positions
     """[N] Position of each in the snapshot."""
     candidates: Candidates
-    """Scores are NaN where the committee did not answer; probabilities are left out."""
-    scored: Flags
-    components: Mapping[str, Floats]
-    """Acquisition function → [N] its scores; empty without a committee."""
+    """Without scores and probabilities, which not every frame may have."""
+    answered: Flags
+    """Whether the committee answered about the frame."""
     probs_NMC: npt.NDArray[np.float32] | None
-    """Of the scored ones."""
+    """Of the answered ones."""
+    scores: Scores
 
     @classmethod
     def of(cls, inputs: SelectionInputs, gates: Strings) -> Self:
         """Give the pool behind these gates; without held frames nothing large is copied."""
         passed = np.flatnonzero(inputs.gates == "")
         kept = gates[passed] == ""
-        where, scored = passed[kept], inputs.scored[kept]
+        where, answered = passed[kept], inputs.scored[kept]
         probs_NMC = inputs.probs_NMC
         if probs_NMC is not None and not kept.all():
             probs_NMC = probs_NMC[kept[inputs.scored]]
-        name = inputs.policy.selection.acquisition
-        names = tuple(dict.fromkeys((*inputs.acquisitions, name)))
-        components = _components(names, probs_NMC, scored)
-        candidates = Candidates(
-            frame_ids=_at(inputs.frame_ids, passed),
-            embeddings_ND=inputs.embeddings_ND,
-            centers_LD=inputs.centers_LD,
-            clusters_N=_at(inputs.clusters, passed),
-            sessions_N=inputs.sessions,
-            captured_us_N=inputs.captured_us,
-            columns=inputs.columns,
-            labels_L=_codes(inputs),
-            center_probs_LMC=inputs.center_probs_LMC,
-            tell_score=acquisition_of(name).told,
+        candidates = some_of(
+            Candidates(
+                frame_ids=_at(inputs.frame_ids, passed),
+                embeddings_ND=inputs.embeddings_ND,
+                centers_LD=inputs.centers_LD,
+                clusters_N=_at(inputs.clusters, passed),
+                sessions_N=inputs.sessions,
+                captured_us_N=inputs.captured_us,
+                columns=inputs.columns,
+                labels_L=_codes(inputs),
+                center_probs_LMC=inputs.center_probs_LMC,
+                labeled_columns=inputs.labeled_columns,
+                examples_ED=inputs.examples_ED,
+            ),
+            kept,
         )
-        candidates = replace(some_of(candidates, kept), scores_N=components.get(name))
-        return cls(where, candidates, scored, components, probs_NMC)
+        scores = scores_of(inputs, replace(candidates, probs_NMC=probs_NMC), answered)
+        return cls(where, candidates, answered, probs_NMC, scores)
+
+    @property
+    def components(self) -> Mapping[str, Floats]:
+        """Give score component → [N] its scores."""
+        return self.scores.components
 
     def among(self, kept: Flags) -> Candidates:
-        """Give some of the candidates; if all of them were scored, with their probabilities."""
-        probs_NMC = self.probs_NMC
+        """Give some of the candidates, with scores and probabilities if all of them have any."""
+        scores_N, probs_NMC = self.scores.scores_N, self.probs_NMC
+        if scores_N is not None:
+            scores_N = scores_N[kept] if self.scores.scored_N[kept].all() else None
         if probs_NMC is not None:
-            asked = kept[self.scored]
-            whole = bool(self.scored[kept].all())
+            asked = kept[self.answered]
+            whole = bool(self.answered[kept].all())
             probs_NMC = (probs_NMC if asked.all() else probs_NMC[asked]) if whole else None
-        return replace(some_of(self.candidates, kept), probs_NMC=probs_NMC)
+        return replace(
+            some_of(self.candidates, kept),
+            scores_N=scores_N,
+            probs_NMC=probs_NMC,
+            tell_score=self.scores.tell,
+        )
 
 
 def some_of(candidates: Candidates, kept: Flags) -> Candidates:
@@ -92,15 +105,3 @@ def _codes(inputs: SelectionInputs) -> npt.NDArray[np.int64] | None:
     names = inputs.class_names or tuple(sorted(set(inputs.labels.tolist())))
     code_of = {name: code for code, name in enumerate(names)}
     return np.array([code_of.get(label, -1) for label in inputs.labels.tolist()], dtype=np.int64)
-
-
-def _components(
-    names: tuple[str, ...], probs_NMC: npt.NDArray[np.float32] | None, scored: Flags
-) -> dict[str, Floats]:
-    if probs_NMC is None:
-        return {}
-    components: dict[str, Floats] = {}
-    for name in names:
-        components[name] = np.full(len(scored), np.nan)
-        components[name][scored] = acquisition_of(name).score(probs_NMC)
-    return components

@@ -44,13 +44,22 @@ class Proposal:
 
     @property
     def acquisition(self) -> str:
-        """Give the acquisition function; empty without a committee."""
-        return self.decision.inputs.policy.selection.acquisition if self._is_scored else ""
+        """Give how the final score is composed, e.g. `bald`; empty if there is none."""
+        scores = self.decision.pool.scores
+        return "" if scores.scores_N is None else scores.how
 
     @property
     def weights(self) -> dict[str, float]:
-        """Give score component → its weight in the final score."""
-        return {self.acquisition: 1.0} if self._is_scored else {}
+        """Give score component → its weight in the final score; empty if it is not a sum."""
+        return dict(self.decision.pool.scores.weights)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Say what the policy asks for and cannot be had, and which minimums are not met."""
+        bounds = self.decision.choice.bounds
+        unmet = {name: why for floor in bounds.floors for name, why in floor.unmet.items()}
+        told = (f"minimum of {name}: {why}" for name, why in sorted(unmet.items()))
+        return (*bounds.notes, *told)
 
     @property
     def strategy(self) -> str:
@@ -76,7 +85,7 @@ class Proposal:
     def rows(self) -> BatchRows:
         """Give the batch; costs what its frames cost, not what the pool's do."""
         decision, order = self.decision, list(self.decision.union.order)
-        scores_N = decision.pool.candidates.scores_N
+        scores_N = decision.pool.scores.scores_N
         return BatchRows(
             frame_ids=decision.pool.candidates.frame_ids[order],
             arms=record.arms_of(decision)[order],
@@ -91,7 +100,7 @@ class Proposal:
     @cached_property
     def scores(self) -> Floats:
         """Give [F] the final acquisition scores."""
-        scores_N = self.decision.pool.candidates.scores_N
+        scores_N = self.decision.pool.scores.scores_N
         n_pool = len(self.decision.pool.where)
         return self._spread(np.full(n_pool, np.nan) if scores_N is None else scores_N)
 
@@ -154,10 +163,6 @@ class Proposal:
         ranks = np.full(len(self.gates), -1, dtype=np.int64)
         ranks[self.batch] = np.arange(len(self.batch))
         return ranks
-
-    @property
-    def _is_scored(self) -> bool:
-        return bool(self.decision.pool.components)
 
     def _spread(self, values_N: Floats) -> Floats:
         return record.spread(self.decision, values_N)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -65,7 +66,7 @@ def inclusion_of(decision: Decision) -> Floats:
     sizes, n_pool = decision.sizes, len(decision.pool.where)
     picked = [pick.pos for pick in decision.choice.picks]
     priced = _money_decides(decision)
-    if decision.strategy.inclusion == "uniform" and decision.choice.free and not priced:
+    if decision.strategy.inclusion == "uniform" and decision.choice.bounds.free and not priced:
         # Two uniform draws united are a uniform draw.
         return np.full(n_pool, len(decision.union.order) / n_pool if n_pool else 0.0)
     inclusion = np.full(n_pool, sizes.n_random / n_pool if n_pool else 0.0)
@@ -126,7 +127,8 @@ def reasons_of(decision: Decision) -> tuple[str, ...]:
     for pos in np.flatnonzero(decision.gates != "").tolist():
         reasons[pos] = _gate_reason(decision, pos)
     where_N = decision.pool.where
-    reasons[where_N] = "not selected: the committee gave no score"
+    for positions, text in decision.choice.why_not:
+        reasons[where_N[positions]] = f"not selected: {text}"
     seen, texts = decision.choice.passed_over(decision.strategy)
     reasons[where_N[seen]] = [f"not selected: {text}" for text in texts]
     for place, pick in enumerate(decision.choice.picks):
@@ -164,16 +166,28 @@ def _gate_reason(decision: Decision, pos: int) -> str:
 
 
 def components_of(decision: Decision) -> tuple[str, ...]:
-    """Give each snapshot frame's acquisition scores as canonical JSON."""
+    """Give each snapshot frame's score components as canonical JSON, without those it lacks."""
     texts = np.full(len(decision.gates), "{}", dtype=np.object_)
     names = sorted(decision.pool.components)
     if names:
-        scored = np.flatnonzero(decision.pool.scored)
-        columns = [decision.pool.components[name][scored].tolist() for name in names]
-        # What `json.dumps` would write, ten times faster: names need no escape, numbers are finite.
-        form = "{" + ",".join(f'"{name}":%r' for name in names) + "}"
-        texts[decision.pool.where[scored]] = [form % row for row in zip(*columns, strict=True)]
+        columns = [decision.pool.components[name] for name in names]
+        there = [~np.isnan(column) for column in columns]
+        whole = np.flatnonzero(np.logical_and.reduce(there))
+        rows = zip(*(column[whole].tolist() for column in columns), strict=True)
+        # What `json.dumps` would write, ten times faster: numbers are finite.
+        form = "{" + ",".join(f"{_escaped(name)}:%r" for name in names) + "}"
+        texts[decision.pool.where[whole]] = [form % row for row in rows]
+        for pos in np.flatnonzero(np.logical_or.reduce(there) & ~np.logical_and.reduce(there)):
+            row = {
+                n: float(c[pos]) for n, c in zip(names, columns, strict=True) if c[pos] == c[pos]
+            }
+            texts[decision.pool.where[pos]] = json.dumps(row, separators=(",", ":"))
     return tuple(texts.tolist())
+
+
+def _escaped(name: str) -> str:
+    """Give a name as JSON that may stand in a `%` template."""
+    return json.dumps(name).replace("%", "%%")
 
 
 def pre_labels_of(decision: Decision) -> tuple[Positions, Floats]:
@@ -183,7 +197,7 @@ def pre_labels_of(decision: Decision) -> tuple[Positions, Floats]:
     """
     order = np.array(decision.union.order, dtype=np.intp)
     labels, scores = np.full(len(order), -1, dtype=np.intp), np.full(len(order), np.nan)
-    probs_NMC, scored = decision.pool.probs_NMC, decision.pool.scored
+    probs_NMC, scored = decision.pool.probs_NMC, decision.pool.answered
     if probs_NMC is None:
         return labels, scores
     answered = scored[order]

@@ -5,6 +5,7 @@ The order is fixed and each step leaves its trace on the record of every frame.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -57,6 +58,7 @@ def propose(inputs: SelectionInputs) -> Proposal:
     pool = Pool.of(inputs, gates)
     policy = inputs.policy
     prices_N = prices_of(policy, pool.candidates)
+    pool = replace(pool, candidates=replace(pool.candidates, price_micros_N=prices_N))
     sizes = sizes_of(
         policy,
         prices_N,
@@ -64,9 +66,9 @@ def propose(inputs: SelectionInputs) -> Proposal:
         affordable_micros=inputs.affordable_micros,
     )
     arm = draw_random_arm(pool.candidates.frame_ids, sizes.n_random, seed=inputs.seed)
-    switch = switch_of(policy.selection, inputs.standing)
+    switch = switch_of(policy, inputs.standing)
     strategy = switch.strategy.strategy()
-    choice = choose(pool, strategy, sizes, prices_N, seed=inputs.seed)
+    choice = choose(pool, strategy, policy, sizes, inputs=inputs)
     union = unite(arm, choice, sizes, prices_N)
     return Proposal(
         Decision(inputs, gates, pool, prices_N, sizes, switch, strategy, arm, choice, union)

@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 from pydantic import Field
 
-from winnow.acquisition.registry import ACQUISITIONS
-from winnow.policy.chosen_strategy import AnyStrategy, ChosenStrategy, ColdStrategy, chosen
-from winnow.policy.section import Section, one_of
-
-AcquisitionName = Annotated[
-    str, one_of(ACQUISITIONS), Field(json_schema_extra={"enum": sorted(ACQUISITIONS)})
-]
+from winnow.policy.chosen_strategy import AnyStrategy, ChosenStrategy, chosen
+from winnow.policy.score_section import AcquisitionName
+from winnow.policy.section import Section
 
 
 class SwitchSection(Section):
@@ -29,12 +23,13 @@ class SelectionSection(Section):
 
     batch_size: int = Field(default=100, ge=1, le=10**7, description="Frames per round.")
     acquisition: AcquisitionName = Field(
-        default="bald", description="Acquisition function over the committee."
+        default="bald",
+        description="Acquisition function over the committee, unless `scores` composes several.",
     )
     strategy: AnyStrategy = Field(
         default=chosen("shortlist_k_center"), description="Query strategy once a committee exists."
     )
-    cold_start: ColdStrategy = Field(
+    cold_start: AnyStrategy = Field(
         default=chosen("random"), description="Query strategy until then; it needs no scores."
     )
     cold_start_rounds: int = Field(

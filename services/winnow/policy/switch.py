@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Self
 
-from winnow.policy.chosen_strategy import ChosenStrategy, needs_committee
-from winnow.policy.selection_section import SelectionSection
+from winnow.policy.chosen_strategy import ChosenStrategy
+from winnow.policy.committee import needs_committee
+from winnow.policy.model import Policy
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +48,7 @@ class Switch:
     because: str
 
 
-def switch_of(selection: SelectionSection, standing: Standing) -> Switch:
+def switch_of(policy: Policy, standing: Standing) -> Switch:
     """Give the strategy of this round.
 
     The cold start goes on until there is a committee (if the strategy after it needs one), and as
@@ -56,9 +57,10 @@ def switch_of(selection: SelectionSection, standing: Standing) -> Switch:
 
     Examples
     --------
-    >>> switch_of(SelectionSection(), Standing(has_committee=False)).because
-    'cold start: no committee has answered yet, and shortlist_k_center needs one'
+    >>> switch_of(Policy(), Standing(has_committee=True, n_labeled=5)).because
+    'no cold start: a committee answered'
     """
+    selection = policy.selection
     holds: list[str] = []
     passed: list[str] = []
 
@@ -68,7 +70,7 @@ def switch_of(selection: SelectionSection, standing: Standing) -> Switch:
 
     if standing.has_committee:
         passed.append("a committee answered")
-    elif needs_committee(selection.strategy):
+    elif needs_committee(selection.strategy, policy.scores):
         holds.append(f"no committee has answered yet, and {selection.strategy.name} needs one")
     else:
         passed.append(f"{selection.strategy.name} needs no committee")

@@ -1,0 +1,23 @@
+"""Who needs a committee's answers: strategies, and the scores that they choose by."""
+
+from __future__ import annotations
+
+from winnow.policy.chosen_strategy import ChosenStrategy, chosen, plain_names
+from winnow.policy.score_section import ScoresSection
+
+
+def needs_committee(choice: ChosenStrategy, scores: ScoresSection) -> bool:
+    """Tell whether a strategy cannot choose by these scores before a committee has answered."""
+    needs = choice.strategy().needs
+    return "probs" in needs or ("scores" in needs and scores_need_committee(scores))
+
+
+def scores_need_committee(scores: ScoresSection) -> bool:
+    """Tell whether scores ask a committee, or are made of the frames' own columns."""
+    parts = scores.parts()
+    return not parts or any(part.acquisition is not None for part in parts)
+
+
+def cold_names(scores: ScoresSection) -> tuple[str, ...]:
+    """Give the strategies that, with default options, can choose without a committee; sorted."""
+    return tuple(name for name in plain_names() if not needs_committee(chosen(name), scores))

@@ -1,0 +1,98 @@
+"""What a batch must satisfy; asked at every pick, never after the choice."""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, Self
+
+from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic_core import PydanticCustomError
+
+from winnow.policy.section import Name, Section, Share
+
+PREDICTED_CLASS = "predicted_class"
+"""A column that every scored frame has: the class that the committee's mean prediction prefers."""
+
+
+def _as_text(value: object) -> object:
+    """Give numbers and flags as the texts that tags hold."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return f"{value:g}" if isinstance(value, int | float) else value
+
+
+Value = Annotated[str, BeforeValidator(_as_text), Field(max_length=200)]
+Cap = Annotated[int, Field(ge=0, le=10**7)]
+
+
+def _kind_of(cap: object) -> str:
+    return "by_value" if isinstance(cap, dict) else "frames"
+
+
+Caps = Annotated[
+    Annotated[Cap, Tag("frames")] | Annotated[dict[Value, Cap], Tag("by_value")],
+    Discriminator(_kind_of),
+]
+
+
+class MinimumSection(Section):
+    """So many frames of a slice at least, as far as the pool has them."""
+
+    column: Name = Field(
+        description=f"Column or tag, or `{PREDICTED_CLASS}`, e.g. weather.",
+    )
+    value: Value | None = Field(
+        default=None, description="Its value, e.g. fog; none: each value that occurs."
+    )
+    frames: Annotated[int, Field(ge=1, le=10**7)] | None = Field(
+        default=None, description="Least number of frames."
+    )
+    share: Share | None = Field(default=None, description="Or least part of the batch.")
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.frames is None) == (self.share is None):
+            raise PydanticCustomError("one_of_two", "expected either frames or a share")
+        return self
+
+    def least(self, batch_size: int) -> int:
+        """Give the number of frames; a share is rounded up.
+
+        Examples
+        --------
+        >>> MinimumSection(column="weather", share=0.07).least(100)
+        7
+        """
+        if self.frames is not None:
+            return self.frames
+        return math.ceil((self.share or 0.0) * batch_size - 1e-9)  # 0.07 * 100 is above 7
+
+
+class ConstraintSection(Section):
+    """What every batch keeps, but for its random arm, which is free of it."""
+
+    gap_seconds: Annotated[float, Field(ge=0.0, le=1e7)] = Field(
+        default=0.0,
+        description="Frames of one session are at least so far apart, labeled ones included.",
+    )
+    caps: dict[Name, Caps] = Field(
+        default={},
+        max_length=32,
+        description=(
+            "Most frames of one session, vehicle, site or value of any other column: column → "
+            "frames, or column → value → frames."
+        ),
+    )
+    caps_count_labeled: bool = Field(
+        default=False, description="Frames that have labels already count in the caps too."
+    )
+    minimums: tuple[MinimumSection, ...] = Field(
+        default=(), max_length=256, description="Classes or slices that must not starve."
+    )
+    one_per_cluster: bool = Field(
+        default=True, description="At most one frame of a near-duplicate cluster."
+    )
+
+    def columns(self) -> frozenset[str]:
+        """Give the columns that are looked at."""
+        return frozenset({*self.caps, *(minimum.column for minimum in self.minimums)})
