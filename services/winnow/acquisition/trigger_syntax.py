@@ -7,6 +7,7 @@ short list here, with the kind that its place asks for.
 from __future__ import annotations
 
 import ast
+import warnings
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -97,10 +98,12 @@ class Source:
         """
         line = "".join(" " if letter.isspace() else letter for letter in self.text)
         try:
-            return ast.parse(line[self._begin() :], mode="eval").body
+            with warnings.catch_warnings(action="ignore"):  # about `1and`, for the reader of code
+                return ast.parse(line[self._begin() :], mode="eval").body
         except SyntaxError as error:
             column = self._begin() + max(1, error.offset or 1)
-            raise self.refusal(EXAMPLE, f"{error.msg}", column) from None
+            rest = line[column - 1 :].strip()[:20] or "the end"
+            raise self.refusal(EXAMPLE, f"{error.msg} at `{rest}`", column) from None
         except (ValueError, MemoryError, RecursionError) as error:
             raise self.refusal(EXAMPLE, str(error) or "too many levels") from None
 
