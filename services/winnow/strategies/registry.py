@@ -10,10 +10,12 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from winnow.domain.errors import BadInput
+from winnow.kernels.protocol import DistanceKernel
 from winnow.strategies.badge import Badge
 from winnow.strategies.cluster_margin import ClusterMargin
 from winnow.strategies.cluster_representatives import KMeans
 from winnow.strategies.dpp import GreedyDPP
+from winnow.strategies.coverage import Coverage
 from winnow.strategies.facility_location import FacilityLocation
 from winnow.strategies.hybrid import Hybrid
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
@@ -46,6 +48,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
         GreedyDPP,
         RoundRobin,
         Trajectory,
+        Coverage,
     )
 }
 
@@ -81,8 +84,20 @@ def options_of(name: str) -> type[BaseModel]:
     return model
 
 
-def strategy_of(name: str, options: Mapping[str, object] | None = None) -> Strategy:
+def strategy_of(
+    name: str,
+    options: Mapping[str, object] | None = None,
+    *,
+    kernel: DistanceKernel | None = None,
+) -> Strategy:
     """Give a query strategy.
+
+    Parameters
+    ----------
+    name, options
+        As in a policy.
+    kernel
+        Backend of strategies that measure distances; none: the CPU. Picks are the same from each.
 
     Raises
     ------
@@ -98,4 +113,6 @@ def strategy_of(name: str, options: Mapping[str, object] | None = None) -> Strat
         msg = f"strategy {name}: {told} (its options: {known})"
         raise BadInput(msg) from error
     values = {field: getattr(checked, field) for field in model.model_fields}
+    if kernel is not None and any(known.name == "kernel" for known in fields(STRATEGIES[name])):  # type: ignore[arg-type]
+        values["kernel"] = kernel
     return STRATEGIES[name](**values)
