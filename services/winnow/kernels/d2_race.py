@@ -82,7 +82,7 @@ class D2Race:
         self._parts, self._tie_rank_N, self._endurance = parts, tie_rank_N, endurance
         self._held: Held = (kernel or NumpyKernel()).hold(parts)
         self._n_terms = sum(part.shape[1] for part in parts)
-        self._norms_N = np.sqrt(self._held.squares_N.astype(np.float64)) * (1.0 + 1e-3)
+        self._norms_N = np.sqrt(self._held.squares.astype(np.float64)) * (1.0 + 1e-3)
         self._centers = tuple(
             Growing(np.empty((0, part.shape[1]), np.float32), part.shape[1]) for part in parts
         )

@@ -89,7 +89,7 @@ class FarthestFirst:
         self._rows_ND, self._tie_rank_N = rows_ND, tie_rank_N
         self._held: Held = (kernel or NumpyKernel()).hold((rows_ND,))
         self._centers = Growing(centers_LD.astype(np.float32, copy=False), dimension)
-        squares = [self._held.squares_N, squared_norms((self._centers.rows,))]
+        squares = [self._held.squares, squared_norms((self._centers.rows,))]
         norm_max = np.sqrt(max(float(found.max(initial=0.0)) for found in squares))
         norm_max *= 1.0 + 1e-3  # float32 norms are a little off themselves
         self._error = np.float32(squared_l2_error(np.array([norm_max]), norm_max, dimension)[0])

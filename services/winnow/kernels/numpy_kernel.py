@@ -19,17 +19,17 @@ ROW_VALUES: Final = 1 << 24
 class NumpyHeld:
     """Rows in main memory, or on disk behind a memory map."""
 
-    def __init__(self, parts: Parts, squares_N: Rows | None = None) -> None:
+    def __init__(self, parts: Parts, squares: Rows | None = None) -> None:
         self._parts = parts
-        self.squares_N = squared_norms(parts) if squares_N is None else squares_N
+        self.squares = squared_norms(parts) if squares is None else squares
 
     def __len__(self) -> int:
         """See `Held.__len__`."""
-        return len(self.squares_N)
+        return len(self.squares)
 
     def take(self, pos_K: Positions) -> NumpyHeld:
         """See `Held.take`."""
-        return NumpyHeld(tuple(part[pos_K] for part in self._parts), self.squares_N[pos_K])
+        return NumpyHeld(tuple(part[pos_K] for part in self._parts), self.squares[pos_K])
 
     def distances(self, centers: tuple[Rows, ...]) -> Rows:
         """See `Held.distances`."""
@@ -40,7 +40,7 @@ class NumpyHeld:
             block = slice(start, start + step)
             products_KL = self._minus_twice_products(block, centers)
             products_KL += squares_L
-            np.add(products_KL, self.squares_N[block, None], out=distances_NL[block])
+            np.add(products_KL, self.squares[block, None], out=distances_NL[block])
         return distances_NL
 
     def nearest(self, centers: tuple[Rows, ...]) -> Rows:
@@ -55,14 +55,14 @@ class NumpyHeld:
             products_KL = self._minus_twice_products(block, centers)
             products_KL += squares_L
             products_KL.min(axis=1, out=nearest_N[block])
-        nearest_N += self.squares_N
+        nearest_N += self.squares
         return nearest_N
 
     def _to_one(self, center_D: Rows) -> Rows:
         """Give the distances to a single center: a matrix-vector product, one pass."""
         distances_N: Rows = self._parts[0][:] @ center_D
         distances_N *= np.float32(-2.0)
-        distances_N += self.squares_N
+        distances_N += self.squares
         distances_N += center_D @ center_D
         return distances_N
 
@@ -90,10 +90,10 @@ class NumpyKernel:
 
 def squared_norms(parts: Parts) -> Rows:
     """Give the float32 squared norm of each row: the product of those of its parts."""
-    squares_N = np.ones(parts[0].shape[0], dtype=np.float32)
+    squares = np.ones(parts[0].shape[0], dtype=np.float32)
     for part in parts:
         step = max(1, ROW_VALUES // max(1, part.shape[1]))
-        for start in range(0, len(squares_N), step):
+        for start in range(0, len(squares), step):
             rows = part[start : start + step]
-            squares_N[start : start + step] *= np.einsum("nd,nd->n", rows, rows)
-    return squares_N
+            squares[start : start + step] *= np.einsum("nd,nd->n", rows, rows)
+    return squares

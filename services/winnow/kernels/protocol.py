@@ -38,7 +38,7 @@ class Held(Protocol):
         ...
 
     @property
-    def squares_N(self) -> Rows:
+    def squares(self) -> Rows:
         """Give the squared norm of each row."""
         ...
 

@@ -19,7 +19,9 @@ UPLOAD_ROWS: Final = 1 << 16
 class TorchHeld:
     """Rows on a device; what comes back is as long as the rows asked about."""
 
-    def __init__(self, parts: tuple[torch.Tensor, ...], squares: torch.Tensor | None = None):
+    def __init__(
+        self, parts: tuple[torch.Tensor, ...], squares: torch.Tensor | None = None
+    ) -> None:
         self._parts = parts
         self._squares = _squared_norms(parts) if squares is None else squares
 
@@ -28,8 +30,8 @@ class TorchHeld:
         return len(self._squares)
 
     @property
-    def squares_N(self) -> Rows:
-        """See `Held.squares_N`."""
+    def squares(self) -> Rows:
+        """See `Held.squares`."""
         squares: Rows = self._squares.cpu().numpy()
         return squares
 

@@ -42,7 +42,7 @@ def test_distances_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch) 
         held, centers = kernel.hold(parts), tuple(part[:9] for part in parts)
         np.testing.assert_allclose(held.distances(centers), expected, atol=1e-3)
         np.testing.assert_allclose(held.nearest(centers), expected.min(axis=1), atol=1e-3)
-        np.testing.assert_allclose(held.squares_N, (dense**2).sum(axis=1), rtol=1e-5)
+        np.testing.assert_allclose(held.squares, (dense**2).sum(axis=1), rtol=1e-5)
         some = held.take(np.array([5, 2]))
         np.testing.assert_allclose(some.distances(centers), expected[[5, 2]], atol=1e-3)
 
