@@ -214,6 +214,16 @@ def embeddings_of(candidates: Candidates) -> Rows:
     return rows_ND
 
 
+def probs_of(candidates: Candidates) -> npt.NDArray[np.float32]:
+    """Give the committee's probabilities, their values not looked at yet, or refuse: none there."""
+    probs_NMC = candidates.probs_NMC
+    if probs_NMC is None or probs_NMC.ndim != 3 or len(probs_NMC) != len(candidates):
+        found = "none" if probs_NMC is None else probs_NMC.shape
+        msg = f"probs_NMC: expected shape ({len(candidates)}, M, C), found {found}"
+        raise BadInput(msg)
+    return probs_NMC
+
+
 def centers_of(candidates: Candidates) -> Rows:
     """Give the embeddings of labeled frames, maybe none, or refuse those of another width."""
     dimension = embeddings_of(candidates).shape[1]
