@@ -12,10 +12,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from winnow.domain.errors import BadInput
 from winnow.kernels.protocol import DistanceKernel
 from winnow.strategies.badge import Badge
+from winnow.strategies.batchbald import BatchBALD
 from winnow.strategies.cluster_margin import ClusterMargin
 from winnow.strategies.cluster_representatives import KMeans
-from winnow.strategies.dpp import GreedyDPP
 from winnow.strategies.coverage import Coverage
+from winnow.strategies.dpp import GreedyDPP
 from winnow.strategies.facility_location import FacilityLocation
 from winnow.strategies.hybrid import Hybrid
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
@@ -46,6 +47,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
         Rank,
         FacilityLocation,
         GreedyDPP,
+        BatchBALD,
         RoundRobin,
         Trajectory,
         Coverage,
