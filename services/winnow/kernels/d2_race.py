@@ -21,6 +21,7 @@ from winnow.kernels.exact import inner_products, squared_products
 from winnow.kernels.growing import Growing
 from winnow.kernels.numpy_kernel import NumpyKernel
 from winnow.kernels.protocol import (
+    Centers,
     DistanceKernel,
     Floats,
     Held,
@@ -83,9 +84,7 @@ class D2Race:
         self._held: Held = (kernel or NumpyKernel()).hold(parts)
         self._n_terms = sum(part.shape[1] for part in parts)
         self._norms_N = np.sqrt(self._held.squares.astype(np.float64)) * (1.0 + 1e-3)
-        self._centers = tuple(
-            Growing(np.empty((0, part.shape[1]), np.float32), part.shape[1]) for part in parts
-        )
+        self._centers = Growing(*(np.empty((0, part.shape[1]), np.float32) for part in parts))
         self._center_norms: list[float] = []
         self._moments: list[float] = []  # when each center came, since the start of the heat
         self._past = _Past.of(n_rows)
@@ -130,8 +129,7 @@ class D2Race:
     def add(self, pos: int) -> None:
         """Make the row that was drawn (or any other) a center."""
         self._shut_N[pos] = True
-        for growing, part in zip(self._centers, self._parts, strict=True):
-            growing.append(part[np.array([pos])][0])
+        self._centers.append(Centers.of(*(part[np.array([pos])] for part in self._parts)))
         self._center_norms.append(float(self._norms_N[pos]))
         self._moments.append(self._drawn_moment)
         if len(self._frontier_K) and not self._left:
@@ -180,8 +178,7 @@ class D2Race:
 
     def _see_first(self) -> None:
         """Measure all rows from the first center: one pass, without a copy of anything."""
-        center = tuple(growing.rows[:1] for growing in self._centers)
-        distances_N1 = self._held.distances(center).astype(np.float64)
+        distances_N1 = self._held.distances(self._centers.all[:1]).astype(np.float64)
         errors_N1 = squared_l2_error(self._norms_N, self._center_norms[0], self._n_terms)[:, None]
         self._past.go_on(slice(None), distances_N1, errors_N1, np.zeros(1))
         self._seen_N[:] = 1
@@ -229,8 +226,7 @@ class D2Race:
     def _see(self, pos_K: Positions, held: Held | None, since: int) -> None:
         """Let rows go through the draws that they missed."""
         held = self._held.take(pos_K) if held is None else held
-        centers = tuple(growing.since(since) for growing in self._centers)
-        distances_KL = held.distances(centers).astype(np.float64)
+        distances_KL = held.distances(self._centers.since(since)).astype(np.float64)
         # Between the moments of two draws the rates are those of the earlier one.
         lasts_L = np.diff(np.array(self._moments[max(0, since - 1) :]))
         lasts_L = lasts_L if since else np.concatenate([[0.0], lasts_L])
@@ -262,7 +258,7 @@ class D2Race:
 
     def _exact_rates(self, pos_K: Positions) -> Floats:
         """Give the exact squared distance to the nearest center after each draw, [K, L]."""
-        centers = tuple(growing.rows for growing in self._centers)
+        centers = self._centers.all
         distances_KL = self._held.take(pos_K).distances(centers).astype(np.float64)
         errors_KL = self._errors(pos_K, 0)
         before_KL = np.minimum.accumulate(distances_KL + errors_KL, axis=1)
@@ -275,7 +271,7 @@ class D2Race:
         for start in range(0, len(row_P), step):
             row_S, center_S = row_P[start : start + step], center_P[start : start + step]
             rows = tuple(part[pos_K[row_S]] for part in self._parts)
-            others = tuple(part[center_S] for part in centers)
+            others = tuple(part[center_S] for part in centers.parts)
             rates_KL[row_S, center_S] = squared_products(rows, others)
         return np.minimum.accumulate(rates_KL, axis=1)
 

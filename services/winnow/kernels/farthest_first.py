@@ -16,8 +16,9 @@ import numpy.typing as npt
 
 from winnow.kernels.exact import squared_l2
 from winnow.kernels.growing import Growing
-from winnow.kernels.numpy_kernel import NumpyKernel, squared_norms
+from winnow.kernels.numpy_kernel import NumpyKernel
 from winnow.kernels.protocol import (
+    Centers,
     DistanceKernel,
     Floats,
     Held,
@@ -88,8 +89,8 @@ class FarthestFirst:
         n_rows, dimension = rows_ND.shape
         self._rows_ND, self._tie_rank_N = rows_ND, tie_rank_N
         self._held: Held = (kernel or NumpyKernel()).hold((rows_ND,))
-        self._centers = Growing(centers_LD.astype(np.float32, copy=False), dimension)
-        squares = [self._held.squares, squared_norms((self._centers.rows,))]
+        self._centers = Growing(centers_LD.astype(np.float32, copy=False))
+        squares = [self._held.squares, self._centers.all.squares]
         norm_max = np.sqrt(max(float(found.max(initial=0.0)) for found in squares))
         norm_max *= 1.0 + 1e-3  # float32 norms are a little off themselves
         self._error = np.float32(squared_l2_error(np.array([norm_max]), norm_max, dimension)[0])
@@ -104,7 +105,7 @@ class FarthestFirst:
         self._epoch = 0
         self._added: list[int] = []
         if len(centers_LD):
-            self._near_N[:] = self._held.nearest((self._centers.rows,))
+            self._near_N[:] = self._held.nearest(self._centers.all)
             self._seen_N[:] = len(self._centers)
 
     def farthest(self, open_N: Flags, epoch: int = 0) -> tuple[int, float]:
@@ -130,7 +131,7 @@ class FarthestFirst:
         else:
             self._queue = _Queue()  # what it foresaw was another center
         self._added.append(pos)
-        self._centers.append(self._rows_ND[pos])
+        self._centers.append(Centers.of(self._rows_ND[pos : pos + 1]))
 
     def _advance(self, open_N: Flags) -> None:
         """Foresee some picks: the farthest rows, as far as none of them changes the next."""
@@ -170,7 +171,7 @@ class FarthestFirst:
         """Give the length of the head in which no row is nearer to one before it than to others."""
         if len(pos_T) == 1:
             return 1
-        between_TT = self._held.take(pos_T).distances((self._rows_ND[pos_T],))
+        between_TT = self._held.take(pos_T).distances(Centers.of(self._rows_ND[pos_T]))
         between_TT[np.triu_indices(len(pos_T))] = np.inf
         changed_T = between_TT.min(axis=1) - self._error < squared_T
         return int(changed_T.argmax()) if changed_T.any() else len(pos_T)
@@ -179,7 +180,7 @@ class FarthestFirst:
         """Let the frontier know of the centers that came since."""
         since = self._centers.since(self._n_applied)
         if len(since):
-            self._frontier.lower((since,))
+            self._frontier.lower(since)
             added_K = np.array(self._added[-len(since) :], dtype=np.intp)
             self._frontier.leave(added_K)
             self._near_N[added_K] = -np.inf
@@ -248,14 +249,14 @@ class FarthestFirst:
         looks near in a few dimensions is tried before: most rows need no other.
         """
         for group_K, since in refresh_groups(pos_K, self._seen_N[pos_K], len(self._centers)):
-            held, n_more = self._held.take(group_K), MISSED_AT_ONCE
+            n_more = MISSED_AT_ONCE
             if len(self._centers) - since > GUESS_CENTERS_MIN:
                 self._near_N[group_K] = self._guessed(group_K, since)
-                above_K = np.flatnonzero(self._near_N[group_K] >= level)
-                group_K, held = group_K[above_K], held.take(above_K)
+                group_K = group_K[self._near_N[group_K] >= level]
+            held = self._held.take(group_K)
             while len(group_K) and since < len(self._centers):
                 until = min(len(self._centers), since + n_more)
-                near_K = held.nearest((self._centers.rows[since:until],))
+                near_K = held.nearest(self._centers.all[since:until])
                 near_K = np.minimum(self._near_N[group_K], near_K)
                 self._near_N[group_K], self._seen_N[group_K] = near_K, until
                 above_K = np.flatnonzero(near_K >= level)
@@ -264,7 +265,7 @@ class FarthestFirst:
 
     def _guessed(self, pos_K: Positions, since: int) -> Rows:
         """Lower the bounds of rows by the one center that looks nearest in a few dimensions."""
-        rows_KD, centers_LD = self._rows_ND[pos_K], self._centers.since(since)
+        rows_KD, centers_LD = self._rows_ND[pos_K], self._centers.since(since).parts[0]
         few = slice(None, None, max(1, rows_KD.shape[1] // GUESS_DIMENSIONS))
         some_LD = np.ascontiguousarray(centers_LD[:, few])
         looks_KL = np.ascontiguousarray(rows_KD[:, few]) @ (np.float32(-2.0) * some_LD).T
@@ -296,10 +297,10 @@ class FarthestFirst:
         self._compared_N[pos_K] = n_centers
 
     def _nearest_since(self, pos_K: Positions, seen: int) -> Floats:
-        centers_LD = self._centers.since(seen)
-        distances_KL = self._held.take(pos_K).distances((centers_LD,))
+        centers = self._centers.since(seen)
+        distances_KL = self._held.take(pos_K).distances(centers)
         bound_K = distances_KL.min(axis=1) + 2 * self._error
-        return self._least(pos_K, centers_LD, distances_KL <= bound_K[:, None])
+        return self._least(pos_K, centers.parts[0], distances_KL <= bound_K[:, None])
 
     def _least(self, pos_K: Positions, centers_LD: Rows, near_KL: Flags) -> Floats:
         """Give the least exact squared distance over the pairs that are marked."""
@@ -329,7 +330,7 @@ class _Frontier:
         row_T = order_K[cut:]
         return row_T[self.near_K[row_T] > -np.inf], self.near_K[order_K[cut - 1]]
 
-    def lower(self, centers: tuple[Rows, ...]) -> None:
+    def lower(self, centers: Centers) -> None:
         """Take more centers into account."""
         if len(self.pos_K):
             near_K = self._held.nearest(centers)

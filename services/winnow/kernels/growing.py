@@ -1,36 +1,46 @@
-"""Rows to which rows are appended, always in one piece."""
+"""Centers to which others are added, always in one piece."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from winnow.kernels.protocol import Rows
+from winnow.kernels.protocol import Centers, Rows
 
 
 class Growing:
-    """A matrix that grows at the end; appending costs D, amortised."""
+    """Centers that become more; adding some costs their size, amortised."""
 
-    def __init__(self, rows_LD: Rows, dimension: int) -> None:
-        self._n = len(rows_LD)
-        self._room_LD: Rows = np.empty((self._n + 64, dimension), dtype=np.float32)
-        self._room_LD[: self._n] = rows_LD
+    def __init__(self, *parts: Rows) -> None:
+        self._n = len(parts[0])
+        self._room = Centers.of(*parts)
 
     def __len__(self) -> int:
-        """Give the number of rows."""
+        """Give their number."""
         return self._n
 
     @property
-    def rows(self) -> Rows:
-        """Give all rows (a view)."""
-        return self._room_LD[: self._n]
+    def all(self) -> Centers:
+        """Give all of them (views)."""
+        return self._room[: self._n]
 
-    def since(self, first: int) -> Rows:
-        """Give the rows from this one on (a view)."""
-        return self._room_LD[first : self._n]
+    def since(self, first: int) -> Centers:
+        """Give those from this one on (views)."""
+        return self._room[first : self._n]
 
-    def append(self, row_D: Rows) -> None:
-        """Add a row."""
-        if self._n == len(self._room_LD):
-            self._room_LD = np.concatenate([self._room_LD, np.empty_like(self._room_LD)])
-        self._room_LD[self._n] = row_D
-        self._n += 1
+    def append(self, more: Centers) -> None:
+        """Add some."""
+        end = self._n + len(more)
+        if end > len(self._room):
+            room = max(end, 2 * len(self._room), 64)
+            parts = tuple(_widened(part, room) for part in self._room.parts)
+            self._room = Centers(parts, _widened(self._room.squares, room))
+        for part, new in zip(self._room.parts, more.parts, strict=True):
+            part[self._n : end] = new
+        self._room.squares[self._n : end] = more.squares
+        self._n = end
+
+
+def _widened(rows: Rows, n_rows: int) -> Rows:
+    room = np.empty((n_rows, *rows.shape[1:]), dtype=np.float32)
+    room[: len(rows)] = rows
+    return room

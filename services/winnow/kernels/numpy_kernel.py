@@ -6,7 +6,7 @@ from typing import Final
 
 import numpy as np
 
-from winnow.kernels.protocol import Parts, Positions, Rows
+from winnow.kernels.protocol import Centers, Parts, Positions, Rows
 
 BLOCK_VALUES: Final = 1 << 21
 """Distances held at once: 8 MiB of float32, so that a block is still in the cache when its
@@ -31,49 +31,47 @@ class NumpyHeld:
         """See `Held.take`."""
         return NumpyHeld(tuple(part[pos_K] for part in self._parts), self.squares[pos_K])
 
-    def distances(self, centers: tuple[Rows, ...]) -> Rows:
+    def distances(self, centers: Centers) -> Rows:
         """See `Held.distances`."""
-        squares_L = squared_norms(centers)
-        distances_NL = np.empty((len(self), len(squares_L)), dtype=np.float32)
-        step = self._rows_at_once(len(squares_L))
+        distances_NL = np.empty((len(self), len(centers)), dtype=np.float32)
+        step = self._rows_at_once(len(centers))
         for start in range(0, len(self), step):
             block = slice(start, start + step)
             products_KL = self._minus_twice_products(block, centers)
-            products_KL += squares_L
+            products_KL += centers.squares
             np.add(products_KL, self.squares[block, None], out=distances_NL[block])
         return distances_NL
 
-    def nearest(self, centers: tuple[Rows, ...]) -> Rows:
+    def nearest(self, centers: Centers) -> Rows:
         """See `Held.nearest`."""
-        if len(centers[0]) == 1 and len(self._parts) == 1:
-            return self._to_one(centers[0][0])
-        squares_L = squared_norms(centers)
+        if len(centers) == 1 and len(self._parts) == 1:
+            return self._to_one(centers)
         nearest_N = np.empty(len(self), dtype=np.float32)
-        step = self._rows_at_once(len(squares_L))
+        step = self._rows_at_once(len(centers))
         for start in range(0, len(self), step):
             block = slice(start, start + step)
             products_KL = self._minus_twice_products(block, centers)
-            products_KL += squares_L
+            products_KL += centers.squares
             products_KL.min(axis=1, out=nearest_N[block])
         nearest_N += self.squares
         return nearest_N
 
-    def _to_one(self, center_D: Rows) -> Rows:
+    def _to_one(self, center: Centers) -> Rows:
         """Give the distances to a single center: a matrix-vector product, one pass."""
-        distances_N: Rows = self._parts[0][:] @ center_D
+        distances_N: Rows = self._parts[0][:] @ center.parts[0][0]
         distances_N *= np.float32(-2.0)
         distances_N += self.squares
-        distances_N += center_D @ center_D
+        distances_N += center.squares[0]
         return distances_N
 
     def _rows_at_once(self, n_centers: int) -> int:
         width = max(part.shape[1] for part in self._parts)
         return max(16, min(BLOCK_VALUES // max(1, n_centers), ROW_VALUES // max(1, width)))
 
-    def _minus_twice_products(self, block: slice, centers: tuple[Rows, ...]) -> Rows:
+    def _minus_twice_products(self, block: slice, centers: Centers) -> Rows:
         # The factor goes to the centers, which are few.
-        products_KL: Rows = self._parts[0][block] @ (np.float32(-2.0) * centers[0]).T
-        for part, center in zip(self._parts[1:], centers[1:], strict=True):
+        products_KL: Rows = self._parts[0][block] @ (np.float32(-2.0) * centers.parts[0]).T
+        for part, center in zip(self._parts[1:], centers.parts[1:], strict=True):
             products_KL *= part[block] @ center.T
         return products_KL
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -30,6 +31,30 @@ Parts = tuple[RowSource, ...]
 ordinary vector; a gradient embedding is (residual, features), C + D numbers instead of C·D."""
 
 
+@dataclass(frozen=True, slots=True)
+class Centers:
+    """Rows that others are measured from, each with its squared norm."""
+
+    parts: tuple[Rows, ...]
+    squares: Rows
+
+    def __len__(self) -> int:
+        """Give L."""
+        return len(self.squares)
+
+    @classmethod
+    def of(cls, *parts: Rows) -> Centers:
+        """Take rows, and find their squared norms."""
+        squares = np.ones(len(parts[0]), dtype=np.float32)
+        for part in parts:
+            squares *= np.einsum("ld,ld->l", part, part)
+        return cls(parts, squares)
+
+    def __getitem__(self, rows: slice) -> Centers:
+        """Give some of them (views)."""
+        return Centers(tuple(part[rows] for part in self.parts), self.squares[rows])
+
+
 class Held(Protocol):
     """Rows that a backend holds, e.g. in the memory of a GPU."""
 
@@ -46,11 +71,11 @@ class Held(Protocol):
         """Give a copy of some rows that lies together."""
         ...
 
-    def distances(self, centers: tuple[Rows, ...]) -> Rows:
+    def distances(self, centers: Centers) -> Rows:
         """Give the squared distance of each row to each center, float32 [N, L]."""
         ...
 
-    def nearest(self, centers: tuple[Rows, ...]) -> Rows:
+    def nearest(self, centers: Centers) -> Rows:
         """Give the squared distance of each row to its nearest center, float32 [N].
 
         Costs L·N·D multiply-adds as matrix products; memory beside the result is bounded.

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from winnow.kernels.protocol import Parts, Positions, Rows
+from winnow.kernels.protocol import Centers, Parts, Positions, Rows
 
 if TYPE_CHECKING:
     import torch
@@ -42,22 +42,24 @@ class TorchHeld:
         where = torch.from_numpy(np.ascontiguousarray(pos_K)).to(self._squares.device)
         return TorchHeld(tuple(part[where] for part in self._parts), self._squares[where])
 
-    def distances(self, centers: tuple[Rows, ...]) -> Rows:
+    def distances(self, centers: Centers) -> Rows:
         """See `Held.distances`."""
         blocks = [block.cpu().numpy() for block in self._blocks(centers)]
-        width = len(centers[0])
-        return np.concatenate(blocks) if blocks else np.empty((0, width), dtype=np.float32)
+        empty = np.empty((0, len(centers)), dtype=np.float32)
+        return np.concatenate(blocks) if blocks else empty
 
-    def nearest(self, centers: tuple[Rows, ...]) -> Rows:
+    def nearest(self, centers: Centers) -> Rows:
         """See `Held.nearest`."""
         blocks = [block.amin(dim=1).cpu().numpy() for block in self._blocks(centers)]
         return np.concatenate(blocks) if blocks else np.empty(0, dtype=np.float32)
 
-    def _blocks(self, centers: tuple[Rows, ...]) -> list[torch.Tensor]:
+    def _blocks(self, centers: Centers) -> list[torch.Tensor]:
         import torch
 
         device = self._squares.device
-        others = tuple(torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in centers)
+        others = tuple(
+            torch.from_numpy(np.ascontiguousarray(part)).to(device) for part in centers.parts
+        )
         other_squares = _squared_norms(others)
         step = max(1, BLOCK_VALUES // max(1, len(other_squares)))
         blocks = []

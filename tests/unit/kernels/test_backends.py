@@ -7,6 +7,7 @@ import pytest
 
 from winnow.domain.errors import BadInput
 from winnow.kernels.backend import kernel_of
+from winnow.kernels.protocol import Centers
 from winnow.kernels.torch_kernel import TorchKernel
 from winnow.strategies.badge import Badge
 from winnow.strategies.k_center import KCenter
@@ -39,7 +40,7 @@ def test_distances_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch) 
     dense = np.einsum("nc,nd->ncd", *parts).reshape(30, -1)
     expected = ((dense[:, None] - dense[None, :9]) ** 2).sum(axis=2)
     for kernel in (TorchKernel("cpu"), kernel_of("cpu")):
-        held, centers = kernel.hold(parts), tuple(part[:9] for part in parts)
+        held, centers = kernel.hold(parts), Centers.of(*(part[:9] for part in parts))
         np.testing.assert_allclose(held.distances(centers), expected, atol=1e-3)
         np.testing.assert_allclose(held.nearest(centers), expected.min(axis=1), atol=1e-3)
         np.testing.assert_allclose(held.squares, (dense**2).sum(axis=1), rtol=1e-5)

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from winnow.acquisition.reproducible import sum_last
 from winnow.kernels.numpy_kernel import NumpyHeld
-from winnow.kernels.protocol import Rows, squared_l2_error
+from winnow.kernels.protocol import Centers, Rows, squared_l2_error
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
 from winnow.strategies.protocol import Candidates, Floats
 
@@ -83,14 +83,14 @@ class SloppyHeld(NumpyHeld):
     def take(self, pos_K: npt.NDArray[np.intp]) -> SloppyHeld:
         return SloppyHeld(self._rows_ND[pos_K], self._rng, self._norm_max)
 
-    def distances(self, centers: tuple[Rows, ...]) -> Rows:
+    def distances(self, centers: Centers) -> Rows:
         right_NL = super().distances(centers)
         norms = np.linalg.norm(self._rows_ND.astype(np.float64), axis=1)
         bound_N = squared_l2_error(norms, self._norm_max, self._rows_ND.shape[1])
         off_NL = self._rng.uniform(-0.4, 0.4, right_NL.shape) * bound_N[:, None]
         return right_NL + off_NL.astype(np.float32)
 
-    def nearest(self, centers: tuple[Rows, ...]) -> Rows:
+    def nearest(self, centers: Centers) -> Rows:
         nearest_N: Rows = self.distances(centers).min(axis=1)
         return nearest_N
 
