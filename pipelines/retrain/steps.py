@@ -6,8 +6,11 @@ whole numbers in lists into floats. Only `train_members` loads torch.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import hashlib
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +37,7 @@ from winnow.contracts.artifacts import (
     Manifest,
     Member,
     Members,
+    StopSet,
     read_manifest,
     write_manifest,
 )
@@ -50,8 +54,12 @@ from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.ledger import Ledger
 from winnow.runtime.stating import state_facts
+from winnow.stopping import mean_normalised_entropy
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.task import NetworkConfig, task_named
+
+if TYPE_CHECKING:
+    import torch
 
 TASK = "classification"
 CHECKPOINT = "application/x-torch"
@@ -174,6 +182,7 @@ def train_member(context: Context, work: Order) -> Trained:
     metrics = evaluate(probs_NC, answers_N) | _calibration(
         logits_NC, targets_N[kept_out], temperature
     )
+    metrics["weight_norm"] = _weight_norm(network.parameters())
     return _trained(
         context, work, checkpoint, temperature=temperature, metrics=metrics, probs_NC=probs_NC
     )
@@ -315,6 +324,7 @@ def _members(
         committee=committee,
         members={one.member.name: one.member.metrics for one in trained},
         classes=evaluate_by_class(probs_NC, labels_N, snapshot.class_names),
+        stop_set=_stop_set(context, document.frame_ids, probs_MNC, round_id),
     )
     return Members(
         committee_version=version,
@@ -327,6 +337,28 @@ def _members(
         metrics=committee,
         evaluation=write_manifest(blobs, report, prefix=_prefix(round_id)),
     )
+
+
+def _stop_set(
+    context: Context,
+    frame_ids: Sequence[str],
+    probs_MNC: npt.NDArray[np.float64],
+    round_id: str,
+) -> StopSet | None:
+    if not frame_ids:
+        return None
+    predicted_N = probs_MNC.mean(axis=0).argmax(axis=1).astype(np.int32)
+    return StopSet(
+        frames_sha256=hashlib.sha256("\n".join(frame_ids).encode()).hexdigest(),
+        predictions=put_array(context.blobs, predicted_N, prefix=_prefix(round_id)),
+        mean_entropy=mean_normalised_entropy(np.moveaxis(probs_MNC, 0, 1)),
+    )
+
+
+def _weight_norm(parameters: Iterable[torch.Tensor]) -> float:
+    """Give the Euclidean length of all weights together, for `winnow.stopping.WeightStability`."""
+    squares = (float(weights.detach().double().square().sum()) for weights in parameters)
+    return math.sqrt(math.fsum(squares))
 
 
 def _row(member: Member, round_id: str, version: CommitteeVersion) -> ModelRow:

@@ -21,6 +21,7 @@ from winnow.contracts.round_opening import (
     why_not_yet,
     write_snapshot,
 )
+from winnow.contracts.round_progress import progress_after
 from winnow.contracts.round_stage import stage_of
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, Conflict, DomainError, NotFound
@@ -32,10 +33,7 @@ from winnow.domain.events import (
     RoundHalted,
     RoundOpened,
 )
-from winnow.domain.ids import (
-    CommitteeVersion,
-    RoundId,
-)
+from winnow.domain.ids import CommitteeVersion, RoundId
 from winnow.domain.tables import (
     POOL_SHARDS,
     ROUNDS,
@@ -48,9 +46,9 @@ from winnow.domain.tables import (
 from winnow.policy.model import Policy, parse_policy
 from winnow.policy.rounds import (
     ENDED,
+    closed_round,
     next_round,
     opened_once,
-    progress_of,
     waits_for_rounds,
 )
 from winnow.policy.stopping import stop_record, verdicts_of
@@ -142,14 +140,18 @@ def on_committee_rolled(
 ) -> Sequence[Event]:
     """Close the round, ask the stopping rules, ask for the next round unless one says stop."""
     members = read_manifest(ports.blobs, event.members, Members)
+    with ports.ledger.snapshot() as view:
+        row = _existing(view, event.round_id)
+        policy = parse_policy(ports.blobs.get(row.policy), where=row.policy.key)
+        others = [other for other in view.records.find(ROUNDS) if other.key != row.key]
+        rounds = [*others, closed_round(row, members.metrics)]
+        progress = progress_after(view, ports.blobs, rounds, policy, newest=members)
     row = _existing(tx, event.round_id)
     if row.state in ENDED:
         return []
-    policy = parse_policy(ports.blobs.get(row.policy), where=row.policy.key)
+    closed = closed_round(row, members.metrics)
     others = [other for other in tx.records.find(ROUNDS) if other.key != row.key]
-    measured = tuple(sorted(members.metrics.items()))
-    closed = replace(row, state="closed", metrics=measured, reason="", due_at=None)
-    verdicts = verdicts_of(policy.stopping, progress_of([*others, closed]))
+    verdicts = verdicts_of(policy.stopping, progress)
     tx.records.update(ROUNDS, row.key, lambda _: replace(closed, stop=stop_record(verdicts)))
     metrics.ROUNDS.labels("closed").inc()
     if first_to_stop(verdicts) is None:

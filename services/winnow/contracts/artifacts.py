@@ -273,6 +273,17 @@ class Members(Manifest):
     """Evaluation: the same by member and by class."""
 
 
+class StopSet(Manifest):
+    """What a committee says about frames that every committee is asked about: the holdout's."""
+
+    frames_sha256: str
+    """Of the frame ids in their order: predictions of equal ones can be compared."""
+    predictions: BlobRef
+    """NumPy array, int32 [frames]: class that the committee's mean prediction prefers."""
+    mean_entropy: float
+    """Mean normalised entropy of the mean prediction, 0 to 1."""
+
+
 class Evaluation(Manifest):
     """How a committee does on frames that were never queried."""
 
@@ -286,6 +297,8 @@ class Evaluation(Manifest):
     members: dict[str, dict[str, float]]
     classes: dict[str, dict[str, float]]
     """Of the committee: class -> `n`, `recall`, `precision` where they are defined."""
+    stop_set: StopSet | None = None
+    """None without a holdout, and in evaluations of earlier versions."""
 
 
 M = TypeVar("M", bound=Manifest)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Conflict
@@ -48,6 +49,12 @@ def opened_once(new: RoundRow, old: RoundRow) -> RoundRow:
         msg = f"round {old.key}: expected state requested, found {old.state}"
         raise Conflict(msg)
     return new
+
+
+def closed_round(row: RoundRow, measured: Mapping[str, float]) -> RoundRow:
+    """Give the row of a round whose committee has rolled, with what was measured of it."""
+    metrics = tuple(sorted(measured.items()))
+    return replace(row, state="closed", metrics=metrics, reason="", due_at=None)
 
 
 def seed_of(policy: Policy, number: int) -> int:

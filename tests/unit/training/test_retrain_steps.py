@@ -9,8 +9,9 @@ import sys
 import pytest
 
 from retrain import steps
+from retrain.data import get_array
 from retrain.steps import Context
-from tests.unit.training.toy_world import CLASSES, put_dataset
+from tests.unit.training.toy_world import CLASSES, put_dataset, put_holdout
 from winnow.contracts.artifacts import (
     HOLDOUT,
     Evaluation,
@@ -65,9 +66,24 @@ def test_the_evaluation_tells_of_committee_members_and_classes(context: Context)
     assert len({member.seed for member in manifest.members}) == 2
 
 
+def test_what_stopping_rules_compare_between_committees_is_stored(context: Context) -> None:
+    manifest = read_manifest(context.blobs, read_reference(run(context)), Members)
+    assert all(member.metrics["weight_norm"] > 0 for member in manifest.members)
+    assert manifest.evaluation is not None
+    stop_set = read_manifest(context.blobs, manifest.evaluation, Evaluation).stop_set
+    assert stop_set is not None
+    assert 0.0 <= stop_set.mean_entropy <= 1.0
+    predicted_N = get_array(context.blobs, stop_set.predictions)
+    table = read_table(context.blobs, put_holdout(context.blobs), HOLDOUT)
+    truth_N = [CLASSES.index(label) for label in table["label"].to_pylist()]
+    assert (predicted_N == truth_N).mean() == manifest.metrics["accuracy"]
+
+
 def test_without_holdout_nothing_is_claimed(context: Context) -> None:
     manifest = read_manifest(context.blobs, read_reference(run(context, holdouts=())), Members)
     assert manifest.metrics == {}
+    assert manifest.evaluation is not None
+    assert read_manifest(context.blobs, manifest.evaluation, Evaluation).stop_set is None
 
 
 def test_a_dataset_without_labels_is_refused(context: Context) -> None:
