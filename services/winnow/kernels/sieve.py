@@ -1,0 +1,120 @@
+"""Squared distances in float32 with bounds that hold: what they leave open is compared exactly."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.kernels.exact import squared_l2
+from winnow.kernels.protocol import Floats, Rows
+
+Flags = npt.NDArray[np.bool_]
+Positions = npt.NDArray[np.intp]
+
+BLOCK_VALUES: Final = 1 << 19
+"""Distances held at once: 2 MiB of float32, about a second-level cache."""
+ORIGIN_ROWS: Final = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Sieve:
+    """Rows, ready to be multiplied by others of the same origin.
+
+    Notes
+    -----
+    Seen from an origin amid the rows, the squared distance of rows x and y is evaluated in float32
+    as |x|² + |y|² - 2 x·y and is off by at most width(x) + width(y),
+    width(x) = 2.02 (D + 16) u |x|² + (D + 16) 2⁻¹²⁵, u = 2⁻²⁴: the three sums of D terms are off
+    by D·u·(|x|² + |y|² + 2 |x||y|) in any order of summation (Higham, "Accuracy and Stability of
+    Numerical Algorithms", section 3.1), which is at most 2 D·u·(|x|² + |y|²); moving the rows to
+    the origin, the remaining sums and a comparison round a few times more (16 for D); 1.01 covers
+    terms of second order up to D = 80,000, and the last term products that underflow. Bounds of
+    one row each, unlike one for the longest row, stay small for all others beside an outlier.
+    """
+
+    rows_ND: Rows
+    """As they came: what exact comparisons use."""
+    moved_ND: Rows
+    """Seen from the origin."""
+    squares_N: Rows
+    """Squared norms of those."""
+    widths_N: Rows
+    """Share of the error that is this row's."""
+
+    @classmethod
+    def of(cls, rows_ND: Rows, origin_D: Rows) -> Sieve:
+        """Prepare rows; costs a copy of them."""
+        moved_ND = rows_ND - origin_D
+        squares_N = np.einsum("nd,nd->n", moved_ND, moved_ND)
+        terms = rows_ND.shape[1] + 16
+        share = np.float32(2.02 * terms * 2.0**-24)
+        return cls(rows_ND, moved_ND, squares_N, squares_N * share + np.float32(terms * 2.0**-125))
+
+    def __len__(self) -> int:
+        """Give the number of rows."""
+        return len(self.rows_ND)
+
+    def at(self, part: slice | Positions) -> Sieve:
+        """Give some of the rows; views for a slice."""
+        return Sieve(
+            self.rows_ND[part], self.moved_ND[part], self.squares_N[part], self.widths_N[part]
+        )
+
+
+def origin_of(rows_ND: Rows) -> Rows:
+    """Give a point amid the rows, from which their norms are small; decides nothing."""
+    few_KD = rows_ND[:: max(1, len(rows_ND) // ORIGIN_ROWS)]
+    if not len(few_KD):
+        return np.zeros(rows_ND.shape[1], dtype=np.float32)
+    origin_D: Rows = few_KD.mean(axis=0, dtype=np.float64).astype(np.float32)
+    return origin_D
+
+
+def lower_halves(rows: Sieve, others: Sieve) -> Rows:
+    """Give [N, K] numbers h with h - width(n) <= d - |n|² <= h + 2 width(k) + width(n).
+
+    d is the exact squared distance of row n and other k, |n|² the row's squared norm, which is
+    the same for all others and so decides nothing between them.
+    """
+    halves_NK = rows.moved_ND @ others.moved_ND.T
+    halves_NK *= -2.0
+    halves_NK += others.squares_N - others.widths_N
+    return halves_NK
+
+
+def closer_than(rows: Sieve, others: Sieve, squared_max: float) -> Flags:
+    """Tell [N, K] of each row and other whether their exact squared distance is below a limit.
+
+    Costs N·K·D multiply-adds, and D float64 operations for each pair too close to the limit for
+    float32; memory 9·N·K bytes and those pairs, so the caller gives blocks.
+    """
+    limit = np.float32(min(squared_max, float(np.finfo(np.float32).max)))
+    squared_NK = lower_halves(rows, others)
+    squared_NK += rows.squares_N[:, None]
+    maybe_NK = squared_NK < (limit + rows.widths_N)[:, None]
+    squared_NK += 2.0 * others.widths_N
+    closer_NK: Flags = squared_NK < (limit - rows.widths_N)[:, None]
+    row_P, other_P = pairs_of(maybe_NK ^ closer_NK)
+    if len(row_P):
+        squared_P = exact_pairs(rows, others, row_P, other_P)
+        closer_NK[row_P, other_P] = squared_P < squared_max
+    return closer_NK
+
+
+def pairs_of(flags_NK: Flags) -> tuple[Positions, Positions]:
+    """Give rows and columns of what is set, in order: `nonzero`, but fast where little is."""
+    row_P, column_P = np.divmod(np.flatnonzero(flags_NK), max(1, flags_NK.shape[1]))
+    return row_P, column_P
+
+
+def exact_pairs(rows: Sieve, others: Sieve, row_P: Positions, other_P: Positions) -> Floats:
+    """Give the exact squared distances of pairs; memory bounded."""
+    squared_P = np.empty(len(row_P))
+    step = max(1, BLOCK_VALUES // max(1, rows.rows_ND.shape[1]))
+    for start in range(0, len(row_P), step):
+        part = slice(start, start + step)
+        squared_P[part] = squared_l2(rows.rows_ND[row_P[part]], others.rows_ND[other_P[part]])
+    return squared_P
