@@ -57,10 +57,11 @@ def ids(pool: Candidates, picks: Sequence[Pick]) -> list[str]:
 
 OPTIONS: dict[str, dict[str, object]] = {
     "shortlist_k_center": {"shortlist_factor": 2.0},
+    "batchbald": {"configurations": 200},
 }
 """What a strategy needs to make sense on these pools."""
 
-SIZE_MATTERS: frozenset[str] = frozenset()
+SIZE_MATTERS: frozenset[str] = frozenset({"cluster_margin", "kmeans", "trajectory", "typiclust"})
 """Strategies whose choices depend on how many are asked for, so that heads differ."""
 
 
