@@ -78,6 +78,17 @@ def test_the_same_content_twice_is_one_object(store: Blobs) -> None:
     assert list(store.keys("a")) == [first.key]
 
 
+def test_a_reference_is_found_again_by_its_key_alone(store: Blobs) -> None:
+    ref = store.put(b"frame", prefix="a/b", media_type="text/plain")
+    assert store.ref_of(ref.key, media_type="text/plain") == ref
+    gone = ref.key.replace(ref.sha256, "0" * 64).replace(f"/{ref.sha256[:2]}/", "/00/")
+    with pytest.raises(NotFound):
+        store.ref_of(gone, media_type="text/plain")
+    for key in ("a/b", f"a/xx/{ref.sha256}", ref.sha256, f"../{ref.key}", f"a/{ref.sha256[:-1]}"):
+        with pytest.raises(BadInput, match="object key"):
+            store.ref_of(key, media_type="text/plain")
+
+
 def test_nothing_is_content_too(store: Blobs) -> None:
     ref = store.put(b"", prefix="a", media_type="text/plain")
     assert store.exists(ref)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import PurePosixPath
 from typing import BinaryIO
@@ -31,6 +32,23 @@ def check_key(key: str) -> str:
         msg = f"object key: expected a relative path without hidden or empty parts, found {key!r}"
         raise BadInput(msg)
     return key
+
+
+def digest_of(key: str) -> str:
+    """Give the SHA-256 that a key ends in.
+
+    Raises
+    ------
+    BadInput
+        It ends in something else.
+    """
+    parts = PurePosixPath(check_key(key)).parts
+    prefix = "/".join(parts[:-2])
+    sha256 = parts[-1]
+    if not prefix or not re.fullmatch("[0-9a-f]{64}", sha256) or key != key_of(prefix, sha256):
+        msg = f"object key: expected prefix/…/ab/ab… of a SHA-256, found {key!r}"
+        raise BadInput(msg)
+    return sha256
 
 
 def sha256_of(data: bytes) -> str:

@@ -14,6 +14,7 @@ from winnow.adapters.content_address import (
     check_key,
     chunks_of,
     copy_hashed,
+    digest_of,
     key_of,
     sha256_of,
     verify,
@@ -79,6 +80,14 @@ class FileBlobs:
         """Tell whether something of the right size lies there."""
         path = self._path(ref)
         return ref.bucket == BUCKET and path.is_file() and path.stat().st_size == ref.size_bytes
+
+    def ref_of(self, key: str, *, media_type: str) -> BlobRef:
+        """Give the reference of the file under a key."""
+        sha256, path = digest_of(key), self._root / key
+        if not path.is_file():
+            msg = f"{BUCKET}/{key}: expected a file at {path}, found none"
+            raise NotFound(msg)
+        return BlobRef(BUCKET, key, sha256, path.stat().st_size, media_type)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List keys below a prefix, sorted."""

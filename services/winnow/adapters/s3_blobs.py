@@ -16,7 +16,14 @@ import urllib3
 from minio import Minio
 from minio.error import InvalidResponseError, S3Error, ServerError
 
-from winnow.adapters.content_address import check_key, copy_hashed, key_of, sha256_of, verify
+from winnow.adapters.content_address import (
+    check_key,
+    copy_hashed,
+    digest_of,
+    key_of,
+    sha256_of,
+    verify,
+)
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound, Retryable
 
@@ -97,6 +104,14 @@ class S3Blobs:
     def exists(self, ref: BlobRef) -> bool:
         """Tell whether something of the right size lies there."""
         return ref.bucket == self._bucket and self._size_of(ref.key) == ref.size_bytes
+
+    def ref_of(self, key: str, *, media_type: str) -> BlobRef:
+        """Give the reference of the object under a key."""
+        sha256, size_bytes = digest_of(key), self._size_of(key)
+        if size_bytes is None:
+            msg = f"{self._bucket}/{key}: expected an object, found none"
+            raise NotFound(msg)
+        return BlobRef(self._bucket, key, sha256, size_bytes, media_type)
 
     def keys(self, prefix: str) -> Iterator[str]:
         """List keys below a prefix, sorted (S3 lists in byte order)."""

@@ -1,4 +1,4 @@
-"""`winnow ingest`: register the frames that lie at a path."""
+"""`winnow ingest`: register the frames that lie at a path, or that a vehicle sent."""
 
 from __future__ import annotations
 
@@ -8,19 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.filesize import decimal
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeRemainingColumn,
-)
 
 from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.adapters.system_clock import SystemClock
+from winnow.cli.bars import bars
 from winnow.cli.door import STATE_DEFAULT
+from winnow.cli.sent import KEY_FOLDER, SentTo, VehicleKeyFolder, is_sent, open_sent
 from winnow.cli.state_folder import made
 from winnow.cli.stores import BlobsUrl, LedgerUrl, State, stores
 from winnow.ports.blobs import Blobs
@@ -32,7 +26,13 @@ TOPIC_PREFIX = IngestOptions().topic_prefix
 
 
 def ingest(
-    path: Annotated[Path, typer.Argument(help="Folder of images, COCO .json or .npz.")],
+    path: Annotated[
+        Path,
+        typer.Argument(
+            help="Folder of images, COCO .json, .npz, or a vehicle's upload manifest: its file, "
+            "or its key in the object store."
+        ),
+    ],
     holdout: Annotated[
         float, typer.Option(help="Share kept aside to measure the committee, never queried.")
     ] = 0.0,
@@ -42,6 +42,8 @@ def ingest(
     source: Annotated[str, typer.Option(help="Name of the source; by default its path's.")] = "",
     vehicle: Annotated[str, typer.Option(help="Which vehicle recorded it.")] = "",
     limit: Annotated[int | None, typer.Option(help="Take so many frames, evenly spaced.")] = None,
+    vehicle_keys: VehicleKeyFolder = None,
+    from_: SentTo = "",
     state: State = STATE_DEFAULT,
     ledger_url: LedgerUrl = "",
     blobs_url: BlobsUrl = "",
@@ -49,10 +51,11 @@ def ingest(
         str, typer.Option(envvar="WINNOW_TOPIC_PREFIX", help="A cluster's topicPrefix.")
     ] = TOPIC_PREFIX,
 ) -> None:
-    """Register frames: a folder, COCO file or .npz.
+    """Register frames: a folder, COCO file, .npz, or a vehicle's upload.
 
     Sub-folders of a folder are known labels, used by scripted annotators and the holdout only.
-    Running it again registers what is new and pays for nothing twice.
+    Running it again registers what is new and pays for nothing twice. A vehicle's upload is
+    verified first: signature, expiry, every frame's bytes.
     """
     options = IngestOptions(
         source_name=source,
@@ -62,9 +65,13 @@ def ingest(
         vehicle=vehicle,
         topic_prefix=prefix,
     )
-    frames = open_source(path)
+    sent = is_sent(path)
+    frames = None if sent else open_source(path)
     folder = state if ledger_url or blobs_url else made(state)
     with stores(folder, ledger_url, blobs_url) as (ledger, blobs):
+        if frames is None:
+            keys = vehicle_keys or folder / KEY_FOLDER
+            frames, options = open_sent(path, options, blobs, keys=keys, sent_to=from_)
         report = _ingest(frames, options, ledger, blobs)
     screen = Console(highlight=False, soft_wrap=True)
     for line in summary(report):
@@ -74,7 +81,7 @@ def ingest(
 def _ingest(
     source: FrameSource, options: IngestOptions, ledger: Ledger, blobs: Blobs
 ) -> IngestReport:
-    with _progress() as progress:
+    with bars() as show:
         return ingest_frames(
             source,
             ledger=ledger,
@@ -82,7 +89,7 @@ def _ingest(
             clock=SystemClock(),
             options=options,
             encoder=PixelEncoder(),
-            on_progress=_Bars(progress).show,
+            on_progress=show,
         )
 
 
@@ -107,30 +114,3 @@ def summary(report: IngestReport) -> list[str]:
             "--by cluster keeps them together"
         )
     return lines
-
-
-def _progress() -> Progress:
-    screen = Console(stderr=True)
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=screen,
-        transient=True,
-        disable=not screen.is_terminal,
-    )
-
-
-class _Bars:
-    """One bar for each thing that is being done."""
-
-    def __init__(self, progress: Progress) -> None:
-        self._progress = progress
-        self._bar_of: dict[str, TaskID] = {}
-
-    def show(self, what: str, done: int, total: int) -> None:
-        """Move the bar of `what`."""
-        if what not in self._bar_of:
-            self._bar_of[what] = self._progress.add_task(what, total=total)
-        self._progress.update(self._bar_of[what], completed=done)

@@ -48,6 +48,20 @@ class Blobs(Protocol):
         """Tell whether something of the right size lies there."""
         ...
 
+    def ref_of(self, key: str, *, media_type: str) -> BlobRef:
+        """Give the reference of what lies under a key, where only the key is known.
+
+        The digest is the key's own last part, so whoever reads by it is told of other bytes.
+
+        Raises
+        ------
+        NotFound
+            Nothing lies there.
+        BadInput
+            It is no key that `put` gives.
+        """
+        ...
+
     def keys(self, prefix: str) -> Iterator[str]:
         """List keys below a prefix, sorted."""
         ...

@@ -74,12 +74,13 @@ def segments_of(
     segments = list[Segment]()
     for session_K in _runs(sessions_N[order]):
         positions = order[session_K]
+        session = str(sessions_N[positions[0]])
         parts = _parts(captured_us_N[positions], frames_max, gap_us)
         for number, part in enumerate(parts):
             until_us = int(captured_us_N[positions[part][-1]])
             segments.append(
                 Segment(
-                    name=f"{sessions_N[positions[0]]}/{number:04d}",
+                    name=f"{session}/{number:04d}".lstrip("/"),
                     positions=positions[part],
                     size_bytes=int(size_bytes_N[positions[part]].sum()),
                     captured_until_us=until_us,

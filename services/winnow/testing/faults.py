@@ -194,6 +194,10 @@ class CrashingBlobs:
         """Pass on."""
         return self._inner.exists(ref)
 
+    def ref_of(self, key: str, *, media_type: str) -> BlobRef:
+        """Pass on."""
+        return self._inner.ref_of(key, media_type=media_type)
+
     def keys(self, prefix: str) -> Iterator[str]:
         """Pass on."""
         return self._inner.keys(prefix)
