@@ -1,4 +1,7 @@
-"""Runs every benchmark beside its peers, prints the ratios, writes `build/bench.json`."""
+"""Runs every benchmark beside its peers, prints the ratios, writes `build/bench.json`.
+
+`--large` runs the long cases instead. Further words name the benchmarks that are wanted.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,7 @@ from rich.table import Table
 
 from tests import bench
 
-OUT = Path("build/bench.json")
+OUT, LARGE = Path("build/bench.json"), Path("build/bench-large.json")
 FIELDS = (
     "name", "ours_seconds", "peer", "peer_seconds", "ratio", "goal", "holds", "peak_rss_bytes",
     "cores",
@@ -22,18 +25,19 @@ FIELDS = (
 
 def main() -> int:
     """Run the benchmarks named on the command line, or all; 1 if a goal does not hold."""
-    wanted = set(sys.argv[1:])
-    names = [
-        name for _, name, _ in pkgutil.iter_modules(bench.__path__) if name.startswith("bench_")
-    ]
+    large = "--large" in sys.argv[1:]
+    wanted = set(sys.argv[1:]) - {"--large"}
+    prefix = "large_" if large else "bench_"
+    names = [name for _, name, _ in pkgutil.iter_modules(bench.__path__) if name.startswith(prefix)]
     rows: list[dict[str, object]] = []
     for name in names:
-        if wanted and name.removeprefix("bench_") not in wanted:
+        if wanted and name.removeprefix(prefix) not in wanted:
             continue
         print(f"{name} …", file=sys.stderr)
         rows += importlib.import_module(f"tests.bench.{name}").run()
-    OUT.parent.mkdir(exist_ok=True)
-    OUT.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    out = LARGE if large else OUT
+    out.parent.mkdir(exist_ok=True)
+    out.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     Console().print(_table(rows))
     return 0 if all(row["holds"] for row in rows) else 1
 
