@@ -24,6 +24,8 @@ Inclusion = Literal["certain", "uniform", "drawn"]
 
 EMBEDDING_MAX = 1e15
 """Squares of larger numbers come near the end of float32."""
+BLOCK_VALUES = 1 << 17
+"""Numbers looked at at once: half a MiB of float32, read once from memory for both extremes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,15 +239,19 @@ def centers_of(candidates: Candidates) -> Rows:
 
 
 def _check_finite(what: str, values: Floats | Rows, frame_ids: FrameIds | None) -> None:
-    # Extremes carry a NaN with them, and need no array of the values' size.
-    if not (values.max(initial=0.0) <= EMBEDDING_MAX and values.min(initial=0.0) >= -EMBEDDING_MAX):
-        wrong = ~(np.abs(values) <= EMBEDDING_MAX).all(axis=1)
-        row = int(np.argmax(wrong))
-        where = f" (frame {frame_ids[row]})" if frame_ids is not None else ""
-        msg = (
-            f"{what}: expected finite numbers up to {EMBEDDING_MAX:g}, row {row}{where} has others"
-        )
-        raise BadInput(msg)
+    step = max(1, BLOCK_VALUES // max(1, values.shape[1]))
+    for start in range(0, len(values), step):
+        block = values[start : start + step]
+        # Extremes carry a NaN with them, and need no array of the values' size.
+        low, high = block.min(initial=0.0), block.max(initial=0.0)
+        if not (high <= EMBEDDING_MAX and low >= -EMBEDDING_MAX):
+            row = start + int(np.argmax(~(np.abs(block) <= EMBEDDING_MAX).all(axis=1)))
+            where = f" (frame {frame_ids[row]})" if frame_ids is not None else ""
+            msg = (
+                f"{what}: expected finite numbers up to {EMBEDDING_MAX:g}, row {row}{where} has "
+                "others"
+            )
+            raise BadInput(msg)
 
 
 def tie_ranks(frame_ids: FrameIds) -> Ranks:
