@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from winnow.domain.errors import BadInput
+
+if TYPE_CHECKING:
+    from winnow.policy.model import Policy
 
 app = typer.Typer(
     add_completion=False,
@@ -40,6 +43,21 @@ def check(
         typer.echo(yaml.safe_dump(parsed.model_dump(mode="json"), sort_keys=False), nl=False)
     else:
         typer.echo(f"{file}: policy {parsed.name!r} is sound, sha256 {parsed.sha256}")
+
+
+def policy_named(name: str) -> Policy:
+    """Give the policy of a file, of a preset, or the default one for an empty name.
+
+    Raises
+    ------
+    BadInput
+        The file cannot be read or has mistakes.
+    """
+    from winnow.policy.model import Policy, parse_policy
+
+    if not name:
+        return Policy()
+    return parse_policy(read_text(Path(name)), where=name)
 
 
 def read_text(file: Path) -> str:

@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 
 from winnow.policy.constraining import Bounds, bounds_of
-from winnow.policy.inputs import Flags, Micros, Positions, SelectionInputs, Sizes
+from winnow.policy.inputs import Flags, Micros, Positions, Sizes
 from winnow.policy.model import Policy
 from winnow.policy.pool import Pool
 from winnow.policy.random_arm import RandomArm
@@ -75,9 +75,7 @@ class _InHead:
         return self._floor.only(left) if left > 0 else None
 
 
-def choose(
-    pool: Pool, strategy: Strategy, policy: Policy, sizes: Sizes, *, inputs: SelectionInputs
-) -> Choice:
+def choose(pool: Pool, strategy: Strategy, policy: Policy, sizes: Sizes, *, seed: int) -> Choice:
     """Let the strategy choose a whole batch, independent of the random arm.
 
     It sees frames that the policy's conditions let through and that have what it needs: a strategy
@@ -88,14 +86,12 @@ def choose(
     candidates = pool.among(kept)
     prices_N = candidates.price_micros_N
     assert prices_N is not None
-    bounds = bounds_of(
-        policy.constraints, candidates, prices_N, sizes, class_names=inputs.class_names
-    )
+    bounds = bounds_of(policy.constraints, candidates, prices_N, sizes)
     n = min(sizes.n_frames, len(candidates))
     picks = strategy.choose(
         candidates,
         n,
-        seed=inputs.seed,
+        seed=seed,
         constraints=bounds.constraints,
         floors=[_InHead(floor, sizes.n_random) for floor in bounds.floors],
     )
@@ -105,7 +101,7 @@ def choose(
         seen=seen,
         why_not=why_not,
         candidates=candidates,
-        bounds=bounds,
+        bounds=replace(bounds, notes=(*asked.notes, *bounds.notes)),
         n_asked=n,
     )
 

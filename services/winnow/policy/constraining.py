@@ -12,7 +12,7 @@ from winnow.constraints.caps import AtMost
 from winnow.constraints.contradictions import contradictions
 from winnow.constraints.money import WithinMoney
 from winnow.constraints.one_per_cluster import OnePerCluster
-from winnow.constraints.quotas import AtLeast, Minimums, predicted_classes
+from winnow.constraints.quotas import AtLeast, Minimums
 from winnow.constraints.temporal_gap import TemporalGap
 from winnow.domain.errors import BadInput
 from winnow.policy.constraint_section import PREDICTED_CLASS, ConstraintSection, MinimumSection
@@ -42,8 +42,6 @@ def bounds_of(
     frames: Candidates,
     prices_N: Micros,
     sizes: Sizes,
-    *,
-    class_names: tuple[str, ...] = (),
 ) -> Bounds:
     """Make the constraints and floors that a policy asks for.
 
@@ -55,13 +53,15 @@ def bounds_of(
     constraints: list[Known] = [WithinMoney(prices_N, sizes.micros_max)]
     constraints += _clusters(section, frames)
     constraints += _gap(section, frames)
-    constraints += _caps(section, frames, class_names)
-    minimums = _minimums(section, frames, sizes, class_names)
+    constraints += _caps(section, frames)
+    minimums = _minimums(section, frames, sizes)
     n_certain = sizes.n_frames - sizes.n_random
     notes: tuple[str, ...] = ()
+    if PREDICTED_CLASS in section.columns() and _is_unanswered(frames, PREDICTED_CLASS):
+        notes = (f"{PREDICTED_CLASS}: not asked, as no committee has answered",)
     if minimums or len(constraints) > 1:
         n = min(n_certain, len(frames)) if minimums else min(sizes.n_frames, len(frames))
-        notes = contradictions(n, len(frames), minimums=minimums, constraints=constraints)
+        notes += contradictions(n, len(frames), minimums=minimums, constraints=constraints)
     floors: tuple[AtLeast, ...] = ()
     if minimums:
         floors = (_floor(minimums, prices_N, sizes),)
@@ -112,12 +112,12 @@ def _gap(section: ConstraintSection, frames: Candidates) -> list[TemporalGap]:
     ]
 
 
-def _caps(
-    section: ConstraintSection, frames: Candidates, class_names: tuple[str, ...]
-) -> list[AtMost]:
+def _caps(section: ConstraintSection, frames: Candidates) -> list[AtMost]:
     found = []
     for name, cap in sorted(section.caps.items()):
-        column = column_of(frames, name, class_names, where="constraints.caps")
+        if _is_unanswered(frames, name):
+            continue
+        column = column_of(frames, name, where="constraints.caps")
         most: int | Mapping[str, int] | Mapping[int, int] = (
             cap if isinstance(cap, int) else _keyed(column, cap)
         )
@@ -126,18 +126,14 @@ def _caps(
     return found
 
 
-def _minimums(
-    section: ConstraintSection,
-    frames: Candidates,
-    sizes: Sizes,
-    class_names: tuple[str, ...],
-) -> list[Minimums]:
+def _minimums(section: ConstraintSection, frames: Candidates, sizes: Sizes) -> list[Minimums]:
     by_column: dict[str, list[MinimumSection]] = {}
     for minimum in section.minimums:
-        by_column.setdefault(minimum.column, []).append(minimum)
+        if not _is_unanswered(frames, minimum.column):
+            by_column.setdefault(minimum.column, []).append(minimum)
     found = []
     for name, some in by_column.items():
-        column = column_of(frames, name, class_names, where="constraints.minimums")
+        column = column_of(frames, name, where="constraints.minimums")
         least: dict[str, int] = {}
         for minimum in some:
             values = _values(column) if minimum.value is None else [minimum.value]
@@ -148,8 +144,13 @@ def _minimums(
     return found
 
 
-def column_of(frames: Candidates, name: str, class_names: tuple[str, ...], *, where: str) -> Column:
-    """Give a column by name: session, cluster, the predicted class, or any other.
+def _is_unanswered(frames: Candidates, name: str) -> bool:
+    """Tell whether a column would come from a committee that has not answered."""
+    return name == PREDICTED_CLASS and name not in frames.columns
+
+
+def column_of(frames: Candidates, name: str, *, where: str) -> Column:
+    """Give a column by name: session, cluster, or any other.
 
     Raises
     ------
@@ -162,13 +163,8 @@ def column_of(frames: Candidates, name: str, class_names: tuple[str, ...], *, wh
         return frames.sessions_N
     if name == "cluster" and frames.clusters_N is not None:
         return frames.clusters_N
-    if name == PREDICTED_CLASS and frames.probs_NMC is not None:
-        classes_N = predicted_classes(frames.probs_NMC)
-        names = class_names or tuple(str(code) for code in range(frames.probs_NMC.shape[2]))
-        return np.array(names, dtype=np.str_)[classes_N]
     known = ", ".join(sorted({*frames.columns, "session", "cluster"}))
-    what = "a committee's answers for" if name == PREDICTED_CLASS else "a column"
-    msg = f"{where}: expected {what} {name!r}, found {known}"
+    msg = f"{where}: expected a column {name!r}, found {known}"
     raise BadInput(msg)
 
 

@@ -9,6 +9,8 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from winnow.constraints.quotas import predicted_classes
+from winnow.policy.constraint_section import PREDICTED_CLASS
 from winnow.policy.inputs import Flags, Floats, Positions, SelectionInputs, Strings
 from winnow.policy.scores import Scores, scores_of
 from winnow.strategies.protocol import Candidates
@@ -54,6 +56,10 @@ class Pool:
             kept,
         )
         scores = scores_of(inputs, replace(candidates, probs_NMC=probs_NMC), answered)
+        if probs_NMC is not None and PREDICTED_CLASS in inputs.policy.constraints.columns():
+            classes = _predicted(probs_NMC, answered, inputs.class_names)
+            columns = {PREDICTED_CLASS: classes, **candidates.columns}
+            candidates = replace(candidates, columns=columns)
         return cls(where, candidates, answered, probs_NMC, scores)
 
     @property
@@ -96,6 +102,16 @@ def some_of(candidates: Candidates, kept: Flags) -> Candidates:
 
 def _at(values: Strings, positions: Positions) -> Strings:
     return values if len(positions) == len(values) else values[positions]
+
+
+def _predicted(
+    probs_NMC: npt.NDArray[np.float32], answered: Flags, class_names: tuple[str, ...]
+) -> Strings:
+    """Give the class that the committee prefers for each frame, empty where it did not answer."""
+    names = class_names or tuple(str(code) for code in range(probs_NMC.shape[2]))
+    texts: Strings = np.zeros(len(answered), dtype=np.array(names).dtype)
+    texts[answered] = np.array(names, dtype=np.str_)[predicted_classes(probs_NMC)]
+    return texts
 
 
 def _codes(inputs: SelectionInputs) -> npt.NDArray[np.int64] | None:

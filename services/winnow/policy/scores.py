@@ -228,6 +228,8 @@ class Asked:
     """What the others miss."""
     modalities: tuple[str, ...] = ()
     asked_NK: Flags | None = None
+    notes: tuple[str, ...] = ()
+    """Conditions that nobody could ask."""
 
     def told(self, pos: int) -> str:
         """Give which modalities a frame asks for; empty without modality conditions."""
@@ -240,26 +242,40 @@ class Asked:
 def asked_of(section: ScoresSection, scores: Scores, n_frames: int) -> Asked:
     """Ask the conditions `only` and `modalities`.
 
-    A frame that lacks a score fails a condition that cannot be answered without it.
+    A frame that lacks a score fails a condition that cannot be answered without it. Before there
+    is a committee, conditions that name its functions are not asked.
 
     Raises
     ------
     BadInput
-        A condition names what is neither an acquisition function of this round nor a column.
+        A condition names what is neither an acquisition function nor a column.
     """
     kept_N: Flags = np.ones(n_frames, dtype=np.bool_)
     why: list[str] = []
-    if section.only is not None:
-        kept_N &= _holds(section.only, scores.components)
-        why.append(f"scores.only does not hold: {section.only}")
-    if not section.modalities:
-        return Asked(kept_N, "; ".join(why))
-    names = tuple(sorted(section.modalities))
-    asked_NK: Flags = np.stack(
-        [_holds(section.modalities[name], scores.components) for name in names], axis=1
+    named = {} if section.only is None else {"only": section.only}
+    named |= {f"modalities.{name}": text for name, text in sorted(section.modalities.items())}
+    asked = {name: text for name, text in named.items() if not _is_early(text, scores)}
+    holds = {name: _holds(text, scores.components) for name, text in asked.items()}
+    notes = tuple(
+        f"scores.{name}: not asked, as no committee has answered"
+        for name in named
+        if name not in asked
     )
+    if "only" in holds:
+        kept_N &= holds.pop("only")
+        why.append(f"scores.only does not hold: {section.only}")
+    if not holds:
+        return Asked(kept_N, "; ".join(why), notes=notes)
+    asked_NK: Flags = np.stack(list(holds.values()), axis=1)
     why.append("no modality asks for a label")
-    return Asked(kept_N & asked_NK.any(axis=1), "; ".join(why), names, asked_NK)
+    names = tuple(name.removeprefix("modalities.") for name in holds)
+    return Asked(kept_N & asked_NK.any(axis=1), "; ".join(why), names, asked_NK, notes)
+
+
+def _is_early(text: str, scores: Scores) -> bool:
+    """Tell whether a condition needs a committee that has not answered."""
+    missing = [name for name in Trigger.parse(text).names if name not in scores.components]
+    return bool(missing) and all(name in SCORERS for name in missing)
 
 
 def _holds(text: str, components: Mapping[str, Floats]) -> Flags:

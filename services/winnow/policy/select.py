@@ -68,7 +68,7 @@ def propose(inputs: SelectionInputs) -> Proposal:
     arm = draw_random_arm(pool.candidates.frame_ids, sizes.n_random, seed=inputs.seed)
     switch = switch_of(policy, inputs.standing)
     strategy = switch.strategy.strategy()
-    choice = choose(pool, strategy, policy, sizes, inputs=inputs)
+    choice = choose(pool, strategy, policy, sizes, seed=inputs.seed)
     union = unite(arm, choice, sizes, prices_N)
     return Proposal(
         Decision(inputs, gates, pool, prices_N, sizes, switch, strategy, arm, choice, union)

@@ -1,0 +1,173 @@
+"""One selection from files to files, and its replay."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from winnow.cli.select_files import SourceFile, Step, digest_of
+from winnow.cli.select_inputs import Loaded, Question, load
+from winnow.cli.select_output import (
+    BATCH_FILE,
+    MANIFEST_FILE,
+    REFUSED_FILE,
+    Output,
+    output_of,
+    read_manifest,
+    write_output,
+)
+from winnow.domain.errors import BadInput
+from winnow.policy.model import Policy
+from winnow.policy.proposal import Proposal
+from winnow.policy.replay import Table, first_difference
+from winnow.policy.select import SELECTOR_VERSION, propose
+
+FILES = ("frames", "embeddings", "probs", "labeled", "examples")
+"""Inputs by the names of their options."""
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """A selection, and the bytes that it leaves."""
+
+    question: Question
+    loaded: Loaded
+    proposal: Proposal
+    output: Output
+
+
+def choose_from(question: Question, step: Step) -> Selected:
+    """Choose a batch from files; writes nothing.
+
+    Raises
+    ------
+    BadInput
+        See `winnow.cli.select_inputs.load`.
+    """
+    sources = _digests(question, step)
+    loaded = load(question, step)
+    step("choosing", 0, 0)
+    proposal = propose(loaded.inputs)
+    return Selected(question, loaded, proposal, output_of(question, sources, loaded, proposal))
+
+
+def select_into(out: Path, question: Question, step: Step) -> Selected:
+    """Choose a batch from files and write it, all or nothing."""
+    selected = choose_from(question, step)
+    write_output(out, selected.output)
+    return selected
+
+
+def _digests(question: Question, step: Step) -> dict[str, SourceFile]:
+    paths = {name: getattr(question, name) for name in FILES}
+    return {name: digest_of(path, step) for name, path in paths.items() if path is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """What a replay found."""
+
+    folder: Path
+    n_frames: int
+    difference: str
+    """First row and field that differ; empty if every byte is the same."""
+
+
+def replay_in(folder: Path, given: Mapping[str, Path], step: Step) -> Replayed:
+    """Choose a folder's batch again from what its manifest is pinned to, and compare every byte.
+
+    Parameters
+    ----------
+    given
+        Inputs by name that lie elsewhere now.
+
+    Raises
+    ------
+    BadInput
+        The folder holds no selection, or an input is gone or has other bytes than it had; the text
+        names every such file.
+    """
+    manifest = read_manifest(folder)
+    question = _question_of(folder, manifest, given)
+    _check_digests(manifest, _digests(question, step))
+    loaded = load(question, step)
+    step("choosing", 0, 0)
+    proposal = propose(loaded.inputs)
+    sources = {
+        name: SourceFile(known["path"], known["sha256"], known["size_bytes"])
+        for name, known in manifest["inputs"].items()
+    }
+    output = output_of(question, sources, loaded, proposal)
+    difference = _difference(folder, manifest, output)
+    return Replayed(folder, len(proposal.batch), difference)
+
+
+def _question_of(folder: Path, manifest: Mapping[str, Any], given: Mapping[str, Path]) -> Question:
+    paths = {
+        name: given.get(name) or _found(folder, Path(known["path"]))
+        for name, known in manifest["inputs"].items()
+    }
+    return Question(
+        policy=Policy.model_validate(manifest["policy"]),
+        class_names=tuple(manifest["class_names_given"]),
+        budget_micros=manifest["budget_micros"],
+        seed=manifest["seed"],
+        round_number=manifest["round"],
+        **paths,
+    )
+
+
+def _found(folder: Path, path: Path) -> Path:
+    """Give an input's path as it was told, or as seen from the folder beside it."""
+    beside = folder / path
+    return beside if not path.exists() and beside.exists() else path
+
+
+def _check_digests(manifest: Mapping[str, Any], found: Mapping[str, SourceFile]) -> None:
+    wrong = [
+        f"{source.path}: expected SHA-256 {manifest['inputs'][name]['sha256']}, "
+        f"found {source.sha256}"
+        for name, source in found.items()
+        if source.sha256 != manifest["inputs"][name]["sha256"]
+    ]
+    if wrong:
+        msg = "inputs are not those of the manifest:\n  " + "\n  ".join(wrong)
+        raise BadInput(msg)
+
+
+def _difference(folder: Path, manifest: Mapping[str, Any], output: Output) -> str:
+    for name, data in ((BATCH_FILE, output.batch), (REFUSED_FILE, output.refused)):
+        path = folder / name
+        stored = path.read_bytes() if path.exists() else b""
+        if stored != data:
+            return _by_version(manifest, _first(name, stored, data))
+    if (folder / MANIFEST_FILE).read_bytes() != output.manifest:
+        return _by_version(
+            manifest, f"{MANIFEST_FILE}: the batch is the same, what is told of it differs"
+        )
+    return ""
+
+
+def _first(name: str, stored: bytes, data: bytes) -> str:
+    if not stored or not data:
+        return f"{name}: recorded {len(stored)} bytes, replayed {len(data)}"
+    tables = []
+    for which, part in (("recorded", stored), ("replayed", data)):
+        try:
+            rows = pq.read_table(io.BytesIO(part)).to_pylist()
+        except (OSError, ValueError) as error:
+            return f"{name}: the {which} file is no Parquet: {error}"
+        tables.append(Table(name, which, rows))
+    return first_difference(*tables)
+
+
+def _by_version(manifest: Mapping[str, Any], difference: str) -> str:
+    found = manifest["versions"]["selector"]
+    if found == SELECTOR_VERSION:
+        return difference
+    return f"{difference}; chosen by selector {found}, replayed by selector {SELECTOR_VERSION}"
