@@ -105,6 +105,14 @@ def upload(
             show_default=False,
         ),
     ] = "",
+    labels: Annotated[
+        bool,
+        typer.Option(
+            "--labels",
+            help="Send known labels along (of a folder: sub-folders are classes), for trying "
+            "things out with scripted annotators.",
+        ),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Choose, and send nothing.")] = False,
 ) -> None:
     """Choose segments under bytes, send their frames and a signed manifest.
@@ -136,10 +144,11 @@ def upload(
         seed=seed,
         observations_max=observations,
         valid=_duration(valid),
+        labels=labels,
     )
     known = None if cloud_set is None else read_cloud_set(_read(cloud_set), where=str(cloud_set))
     weights = None if scores is None else _array(scores, 1).astype(np.float64)
-    frames = open_source(source)
+    frames = open_source(source, has_classes=labels)
     _check_scores(weights, frames)
     signer = None if dry_run or key is None else _signer(key)
     with bars() as show:

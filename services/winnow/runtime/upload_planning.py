@@ -34,6 +34,8 @@ class UploadOptions:
     seed: int = 0
     observations_max: int = OBSERVATIONS_MAX
     valid: timedelta = timedelta(days=30)
+    labels: bool = False
+    """Known labels go along, for trying things out."""
 
 
 @dataclass(frozen=True, slots=True)

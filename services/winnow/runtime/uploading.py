@@ -231,7 +231,7 @@ def _frames(
                 calibrated=frame.calibrated,
                 tags=dict(frame.tags),
                 stands_for=float(plan.standing[pos]),
-                known_label=frame.label,
+                known_label=frame.label if plan.options.labels else None,
             )
 
 

@@ -19,14 +19,19 @@ class FolderSource:
     `cat/1.png, dog/2.png` are of classes cat and dog; `train/cat/1.png, test/dog/2.png` too.
     Folders below the class are sessions. Without classes, the folders themselves are sessions.
 
+    Parameters
+    ----------
+    has_classes
+        Whether folders may be classes; a vehicle's are sessions.
+
     Raises
     ------
     BadInput
         No image lies below the folder.
     """
 
-    def __init__(self, root: Path) -> None:
-        self._root = root.resolve()
+    def __init__(self, root: Path, *, has_classes: bool = True) -> None:
+        self._root, self._has_classes = root.resolve(), has_classes
         found = sorted(path for path in self._root.rglob("*") if _visible(path, self._root))
         files = [path for path in found if path.is_file()]
         self._images = [path for path in files if path.suffix.lower() in IMAGE_TYPES]
@@ -96,7 +101,7 @@ class FolderSource:
     @cached_property
     def _class_depth(self) -> int | None:
         tops = {folders[:1] for folders in self._folders}
-        if () in tops:
+        if () in tops or not self._has_classes:
             return None
         if {top[0].lower() for top in tops} <= SPLITS:
             seconds = {folders[1:2] for folders in self._folders}

@@ -11,10 +11,11 @@ from winnow.domain.errors import BadInput
 from winnow.ports.frame_source import FrameSource
 
 
-def open_source(path: Path) -> FrameSource:
+def open_source(path: Path, *, has_classes: bool = True) -> FrameSource:
     """Open a folder of images, a COCO file (`.json`) or arrays (`.npz`).
 
-    A folder with an `annotations.json` in it is taken as that COCO file.
+    A folder with an `annotations.json` in it is taken as that COCO file. Without classes, a
+    folder's sub-folders are sessions.
 
     Raises
     ------
@@ -23,7 +24,7 @@ def open_source(path: Path) -> FrameSource:
     """
     if path.is_dir():
         coco = path / "annotations.json"
-        return CocoSource(coco) if coco.is_file() else FolderSource(path)
+        return CocoSource(coco) if coco.is_file() else FolderSource(path, has_classes=has_classes)
     if not path.exists():
         msg = f"{path}: expected a folder of images, a COCO .json or an .npz; nothing is there"
         raise BadInput(msg)
