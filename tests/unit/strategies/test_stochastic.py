@@ -169,6 +169,18 @@ def test_frames_that_waited_outside_race_anew() -> None:
     assert stats.chisquare([found[order] for order in orders], expected).pvalue > 1e-3
 
 
+def test_plain_random_draws_stay_uniform_when_a_floor_opens_again() -> None:
+    groups = [[0, 1], None, [0, 1, 2]]
+    seconds: Counter[int] = Counter()
+    for seed in range(N_SEEDS):
+        picks = strategy_of("random").choose(pool(), 2, seed=seed, floors=[ThenOnly(groups[:2])])
+        assert [pick.draw_probability for pick in picks] == [0.5, 0.25]
+        assert [pick.drawn_from for pick in picks] == [2, 4]
+        seconds[picks[1].pos] += 1
+    expected = [N_SEEDS / 8, N_SEEDS / 8, N_SEEDS / 4, N_SEEDS / 4, N_SEEDS / 4]
+    assert stats.chisquare([seconds[pos] for pos in range(5)], expected).pvalue > 1e-3
+
+
 def test_a_score_of_zero_is_drawn_only_when_nothing_else_is_open() -> None:
     candidates = pool(np.array([0.0, 0.5, 0.0, 0.1]))
     firsts = Counter()  # type: ignore[var-annotated]
