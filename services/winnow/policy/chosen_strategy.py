@@ -97,7 +97,14 @@ def _asks_for_options(kind: type[ChosenStrategy]) -> bool:
 
 
 def _expanded(found: object) -> object:
-    return {"name": found} if isinstance(found, str) else found
+    return {"name": found} if isinstance(found, str) else _frozen(found)
+
+
+def _frozen(found: object) -> object:
+    """Give lists as tuples: what a validator of Python objects takes for one, strictly."""
+    if isinstance(found, dict):
+        return {key: _frozen(value) for key, value in found.items()}
+    return tuple(_frozen(value) for value in found) if isinstance(found, list) else found
 
 
 def plain_names() -> tuple[str, ...]:
