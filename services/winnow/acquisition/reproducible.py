@@ -46,16 +46,21 @@ def log_of(values: Floats) -> Floats:
     """
     mantissa, exponent = np.frexp(values)
     small = mantissa < np.sqrt(0.5)
-    mantissa = np.where(small, 2.0 * mantissa, mantissa)
-    power = (exponent - small).astype(np.float64)
+    mantissa = mantissa * (1.0 + small)
+    logs: Floats = (exponent - small).astype(np.float64)
     s = (mantissa - 1.0) / (mantissa + 1.0)
     square = s * s
-    series = np.full_like(s, 1.0 / (2 * _TERMS - 1))
-    for term in range(_TERMS - 2, 0, -1):
-        series *= square
-        series += 1.0 / (2 * term + 1)
-    tail = 2.0 * s * square * series
-    logs: Floats = power * _LN2_HIGH + (2.0 * s + (tail + power * _LN2_LOW))
+    tail = np.full_like(s, 1.0 / (2 * _TERMS - 1))
+    for term in range(_TERMS - 2, 0, -1):  # in place: a fresh array a step takes twice as long
+        tail *= square
+        tail += 1.0 / (2 * term + 1)
+    s *= 2.0
+    square *= s
+    tail *= square
+    tail += logs * _LN2_LOW
+    s += tail
+    logs *= _LN2_HIGH
+    logs += s
     return logs
 
 
