@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from winnow.domain.errors import BadInput
 from winnow.kernels.protocol import DistanceKernel
 from winnow.strategies.badge import Badge
+from winnow.strategies.bait import Bait
 from winnow.strategies.batchbald import BatchBALD
 from winnow.strategies.cluster_margin import ClusterMargin
 from winnow.strategies.cluster_representatives import KMeans
@@ -48,6 +49,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
         FacilityLocation,
         GreedyDPP,
         BatchBALD,
+        Bait,
         RoundRobin,
         Trajectory,
         Coverage,
