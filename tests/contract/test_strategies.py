@@ -61,7 +61,9 @@ OPTIONS: dict[str, dict[str, object]] = {
 }
 """What a strategy needs to make sense on these pools."""
 
-SIZE_MATTERS: frozenset[str] = frozenset({"bait", "cluster_margin", "kmeans", "trajectory", "typiclust"})
+SIZE_MATTERS: frozenset[str] = frozenset(
+    {"bait", "cluster_margin", "kmeans", "trajectory", "typiclust"}
+)
 """Strategies whose choices depend on how many are asked for, so that heads differ."""
 
 
