@@ -37,7 +37,13 @@ Examples
 """
 
 from winnow.stopping.batch_size import AdaptiveBatchSize, BatchSize, gain_share, size_at
-from winnow.stopping.classes import ClassPlateau, ClassTrend, class_trends, worst_slices
+from winnow.stopping.classes import (
+    ClassPlateau,
+    ClassTrend,
+    class_trends,
+    recall_upper,
+    worst_slices,
+)
 from winnow.stopping.forecast import Forecast, GainForecast, next_gain_forecast
 from winnow.stopping.gains import Gain, SeedNoise, gains_of
 from winnow.stopping.knee import Knee, KneePoint, knee_of
@@ -100,6 +106,7 @@ __all__ = [
     "l2_change",
     "mean_normalised_entropy",
     "next_gain_forecast",
+    "recall_upper",
     "rescore_needed",
     "score_age",
     "size_at",

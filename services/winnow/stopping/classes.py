@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from typing import Final
 
 from winnow.stopping.progress import Progress, SliceRecall
 from winnow.stopping.verdict import Advice, Number, Verdict, not_measurable
+
+NORMAL_975: Final = 1.959963984540054
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +54,8 @@ class ClassPlateau:
     """Advise to collect frames of a class whose recall is poor and no longer grows.
 
     More frames of everything have not helped it in the last rounds; frames of the class itself,
-    from the slices where it is missed most, may. Never stops the loop.
+    from the slices where it is missed most, may. A recall that could be `recall_enough` but for the
+    chance of a small holdout (`recall_upper`) is not poor. Never stops the loop.
     """
 
     n_rounds: int = 3
@@ -70,7 +75,12 @@ class ClassPlateau:
             )
             return not_measurable("class_plateau", why, (("n_classes", 0),))
         stuck = sorted(
-            (t for t in trends if t.gain < self.gain_min and t.recall < self.recall_enough),
+            (
+                trend
+                for trend in trends
+                if trend.gain < self.gain_min
+                and recall_upper(trend.recall, trend.n) < self.recall_enough
+            ),
             key=lambda trend: (trend.recall, trend.class_name),
         )
         numbers: list[tuple[str, Number]] = [
@@ -100,6 +110,23 @@ class ClassPlateau:
             f"{trend.recall:.2f}, {trend.gain:+.3f} over {self.n_rounds} rounds"
         )
         return Advice(trend.class_name, slices, f"{text}; seek {where}" if where else text)
+
+
+def recall_upper(recall: float, n: int) -> float:
+    """Give the upper end of the two-sided 95 % interval of a recall measured on n frames.
+
+    References
+    ----------
+    Wilson, "Probable Inference, the Law of Succession, and Statistical Inference", 1927.
+
+    Examples
+    --------
+    >>> round(recall_upper(0.9, 50), 4), recall_upper(1.0, 50)
+    (0.9565, 1.0)
+    """
+    square = NORMAL_975 * NORMAL_975 / n
+    spread = math.sqrt(recall * (1.0 - recall) * square + square * square / 4.0)
+    return min(1.0, (recall + square / 2.0 + spread) / (1.0 + square))
 
 
 def worst_slices(

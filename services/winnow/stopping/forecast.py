@@ -28,7 +28,7 @@ class Forecast:
     """What the next round is expected to bring."""
 
     next_gain: float | None
-    """None with fewer than three gains."""
+    """None with fewer than three gains, or where too few are more than noise to say."""
     slope: float | None
     """Change of the logarithm of the gain from one round of the next one's size to the next; 0 if
     gains grow, none if fewer than two gains are more than noise."""
@@ -63,7 +63,8 @@ def next_gain_forecast(
     Returns
     -------
     Forecast
-        0 where fewer than two gains are more than noise.
+        Where fewer than two gains are more than noise there is no line: then 0 is expected if the
+        newest three gains are all noise, else nothing is known.
 
     Raises
     ------
@@ -102,7 +103,9 @@ def next_gain_forecast(
     ]
     n_zero = len(gains) - len(points)
     if len(points) < 2:
-        return Forecast(0.0, None, len(points), n_zero)
+        newest = list(zip(gains, limits, strict=True))[-GAINS_MIN:]
+        is_flat = all(gain <= limit for gain, limit in newest)
+        return Forecast(0.0 if is_flat else None, None, len(points), n_zero)
     slope, height = _line(points, fit)
     at = sum(widths) + size / 2
     return Forecast(_exp(height + slope * at) * size, slope * size, len(points), n_zero)
@@ -135,7 +138,7 @@ class GainForecast:
             next_size=None if _by_label(gains) else 1,
             fit=self.fit,
         )
-        expected = forecast.next_gain or 0.0
+        expected = forecast.next_gain
         numbers: Numbers = (
             ("next_gain", expected),
             ("slope", forecast.slope),
@@ -143,8 +146,11 @@ class GainForecast:
             ("n_zero", forecast.n_zero),
             ("gain_min", self.gain_min),
         )
+        if expected is None:
+            why = "fewer than two gains are more than noise"
+            return not_measurable("gain_forecast", why, numbers)
         told = f"the next round should bring {expected:+.4f}, expected {self.gain_min:.4f}"
-        reason = told if forecast.slope is not None else "nearly all gains are within noise"
+        reason = told if forecast.slope is not None else "the newest gains are within noise"
         return Verdict("gain_forecast", expected < self.gain_min, reason, numbers)
 
 

@@ -214,7 +214,8 @@ def rank_logs(scores_N: Floats, beta: float) -> Floats:
     _, group_N, sizes = np.unique(-scores_N, return_inverse=True, return_counts=True)
     last = np.cumsum(sizes)
     ranks = last - (sizes - 1) / 2.0
-    return -beta * log_of(ranks)[group_N]
+    logs_N: Floats = 0.0 - beta * log_of(ranks)[group_N]
+    return logs_N
 
 
 def _not_drawn(candidates: Candidates) -> list[str]:

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from winnow.stopping import ClassPlateau, ClassRecall, Progress, SliceRecall, advice_of
+import pytest
+from scipy.stats import binomtest
+
+from winnow.stopping import (
+    ClassPlateau,
+    ClassRecall,
+    Progress,
+    SliceRecall,
+    advice_of,
+    recall_upper,
+)
 
 
 def progress(recalls: dict[str, list[float]], n: int = 50, **more: object) -> Progress:
@@ -51,6 +61,14 @@ def test_the_worst_class_comes_first_and_a_good_one_not_at_all() -> None:
 def test_classes_that_grow_need_no_advice() -> None:
     verdict = ClassPlateau(n_rounds=2).decide(progress({"a": [0.1, 0.3, 0.5]}))
     assert (verdict.advice, verdict.reason) == ((), "none of 1 classes is stuck")
+
+
+def test_a_recall_that_chance_may_have_made_is_not_poor() -> None:
+    """With 54 frames, 0.9 and 0.95 are five frames and less than three: the same by chance."""
+    assert not ClassPlateau().decide(progress({"a": [0.9] * 5}, n=54)).advice
+    assert ClassPlateau().decide(progress({"a": [0.9] * 5}, n=540)).advice
+    reference = binomtest(45, 50).proportion_ci(method="wilson")
+    assert recall_upper(0.9, 50) == pytest.approx(reference.high)
 
 
 def test_few_frames_or_few_rounds_are_not_measurable() -> None:

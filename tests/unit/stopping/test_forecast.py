@@ -69,8 +69,16 @@ def test_a_curve_that_only_trembles_is_expected_to_bring_nothing() -> None:
     trembling = Progress(6, (0.8, 0.81, 0.8, 0.805, 0.8, 0.806))
     verdict = GainForecast(0.001, noise=SeedNoise(floor=0.02)).decide(trembling)
     assert verdict.stop
-    assert verdict.reason == "nearly all gains are within noise"
+    assert verdict.reason == "the newest gains are within noise"
     assert dict(verdict.numbers)["slope"] is None
+
+
+def test_one_leap_and_two_small_steps_say_nothing_yet() -> None:
+    verdict = GainForecast(0.01, noise=SeedNoise(floor=0.02)).decide(
+        Progress(4, (0.5, 0.9, 0.915, 0.93))
+    )
+    assert not verdict.stop
+    assert verdict.reason == "not measurable: fewer than two gains are more than noise"
 
 
 def test_two_gains_are_too_few() -> None:
@@ -92,7 +100,7 @@ def test_the_median_fit_equals_its_definition(gains: list[float], noise: float) 
     points = [(i + 0.5, math.log(g)) for i, g in enumerate(gains) if g > noise]
     found = next_gain_forecast(gains, noise=noise)
     if len(points) < 2:
-        assert found.next_gain == 0.0
+        assert found.next_gain == (0.0 if all(gain <= noise for gain in gains[-3:]) else None)
         return
     pairs = itertools.combinations(points, 2)
     slope = min(0.0, median((d - b) / (c - a) for (a, b), (c, d) in pairs))
