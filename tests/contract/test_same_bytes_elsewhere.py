@@ -21,7 +21,7 @@ rng = np.random.Generator(np.random.PCG64(0))
 n = 3000
 ids = np.array([rng.bytes(16).hex() for _ in range(n)])
 weights = rng.integers(1, 1000, (n, 4, 10)).astype(np.float64)
-for strategy in ("k_center", "shortlist_k_center", "top_k", "random"):
+for strategy in ("k_center", "shortlist_k_center", "top_k", "random", "power", "softmax", "rank"):
     for acquisition in ("bald", "entropy", "margin", "least_confidence"):
         proposal = propose(SelectionInputs(
             policy=parse_policy(
@@ -69,5 +69,5 @@ def here() -> list[str]:
 @pytest.mark.slow
 @pytest.mark.parametrize("where", sorted(ELSEWHERE))
 def test_every_record_has_the_same_bits(where: str, here: list[str]) -> None:
-    assert len(here) == 16
+    assert len(here) == 28
     assert digests(ELSEWHERE[where]) == here

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -94,13 +95,34 @@ def _facts_table(document: Document) -> Table:
         "labels": _counts(document["labels"]),
         "money": "; ".join(_money(row) for row in document["money"]),
         "measured": ", ".join(f"{k} {v:.4g}" for k, v in document["metrics"].items()),
-        "stopping": document["stop"],
+        "stopping": "\n".join(stopping_lines(document["stop"])),
         "waits for": "; ".join(document["waits"]),
     }
     for name, value in facts.items():
         if value not in ("", None):
             table.add_row(name, str(value))
     return table
+
+
+def stopping_lines(record: str) -> list[str]:
+    """Give what the stopping rules said after a round, without those that lack a measurement.
+
+    Examples
+    --------
+    >>> stopping_lines('{"stop": false, "advice": ["collect bike"], "verdicts": ['
+    ...     '{"rule": "rounds_max", "reason": "1 of 10 rounds"}]}')
+    ['goes on', 'rounds_max: 1 of 10 rounds', 'advice: collect bike']
+    """
+    if not record:
+        return []
+    found = json.loads(record)
+    head = f"stopped by {found['rule']}" if found["stop"] else "goes on"
+    told = [
+        f"{verdict['rule']}: {verdict['reason']}"
+        for verdict in found["verdicts"]
+        if not verdict["reason"].startswith("not measurable")
+    ]
+    return [head, *told, *(f"advice: {text}" for text in found.get("advice", ()))]
 
 
 def _money(row: Document) -> str:

@@ -31,7 +31,7 @@ class Forecast:
     """None with fewer than three gains, or where too few are more than noise to say."""
     slope: float | None
     """Change of the logarithm of the gain from one round of the next one's size to the next; 0 if
-    gains grow, none if fewer than two gains are more than noise."""
+    gains grow, none if fewer than three gains are more than noise."""
     n_fitted: int
     n_zero: int
     """Gains that count as 0: they are within noise, or losses."""
@@ -63,7 +63,7 @@ def next_gain_forecast(
     Returns
     -------
     Forecast
-        Where fewer than two gains are more than noise there is no line: then 0 is expected if the
+        Where fewer than three gains are more than noise there is no line: then 0 is expected if the
         newest three gains are all noise, else nothing is known.
 
     Raises
@@ -102,7 +102,7 @@ def next_gain_forecast(
         if gain > limit
     ]
     n_zero = len(gains) - len(points)
-    if len(points) < 2:
+    if len(points) < GAINS_MIN:
         newest = list(zip(gains, limits, strict=True))[-GAINS_MIN:]
         is_flat = all(gain <= limit for gain, limit in newest)
         return Forecast(0.0 if is_flat else None, None, len(points), n_zero)
@@ -147,7 +147,7 @@ class GainForecast:
             ("gain_min", self.gain_min),
         )
         if expected is None:
-            why = "fewer than two gains are more than noise"
+            why = f"fewer than {GAINS_MIN} gains are more than noise"
             return not_measurable("gain_forecast", why, numbers)
         told = f"the next round should bring {expected:+.4f}, expected {self.gain_min:.4f}"
         reason = told if forecast.slope is not None else "the newest gains are within noise"
