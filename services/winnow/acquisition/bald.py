@@ -15,6 +15,7 @@ def bald(probs_NMC: Probabilities) -> Floats:
     ----------
     probs_NMC
         Calibrated class probabilities, float [frames, members, classes]; each row sums to one.
+        Passes of Monte-Carlo dropout are members too.
 
     Returns
     -------

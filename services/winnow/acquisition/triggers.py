@@ -124,7 +124,8 @@ class ModalitiesAsked:
 
     def of(self, pos: int) -> tuple[str, ...]:
         """Give the modalities that a frame asks for."""
-        return tuple(np.array(self.modalities)[self.asked_NK[pos]].tolist())
+        asked = zip(self.modalities, self.asked_NK[pos].tolist(), strict=True)
+        return tuple(modality for modality, is_asked in asked if is_asked)
 
 
 def modalities_asked(
