@@ -48,6 +48,7 @@ def candidates(n: int, dimension: int = 4, seed: int = 0) -> Candidates:
         },
         labels_L=np.array([0, 1, 2]),
         center_probs_LMC=rng.dirichlet(np.ones(3), (3, 2)).astype(np.float32),
+        examples_ED=rng.integers(-3, 4, (2, dimension)).astype(np.float32),
     )
 
 
@@ -205,6 +206,7 @@ def test_equal_frames_tie_and_zero_vectors_are_vectors(name: str, value: float) 
         scores_N=np.full(9, value),
         embeddings_ND=np.full((9, 3), value, dtype=np.float32),
         centers_LD=np.full((3, 3), value, dtype=np.float32),
+        examples_ED=np.full((2, 3), value, dtype=np.float32),
         probs_NMC=np.full((9, 2, 3), 1 / 3, dtype=np.float32),
         sessions_N=np.full(9, "s"),
         columns={k: np.full(9, v[0]) for k, v in candidates(9).columns.items()},

@@ -19,7 +19,9 @@ Positions = npt.NDArray[np.intp]
 Ranks = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Column = npt.NDArray[np.str_] | npt.NDArray[np.float64] | npt.NDArray[np.int64]
-Input = Literal["scores", "embeddings", "probs", "labels", "sessions", "times", "columns"]
+Input = Literal[
+    "scores", "embeddings", "probs", "labels", "sessions", "times", "columns", "examples"
+]
 Inclusion = Literal["certain", "uniform", "drawn"]
 
 EMBEDDING_MAX = 1e15

@@ -21,6 +21,7 @@ from winnow.strategies.dpp import GreedyDPP
 from winnow.strategies.facility_location import FacilityLocation
 from winnow.strategies.hybrid import Hybrid
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
+from winnow.strategies.mining import Mining
 from winnow.strategies.probcover import ProbCover
 from winnow.strategies.protocol import Strategy
 from winnow.strategies.round_robin import RoundRobin
@@ -53,6 +54,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
         RoundRobin,
         Trajectory,
         Coverage,
+        Mining,
     )
 }
 
