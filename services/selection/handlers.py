@@ -10,22 +10,25 @@ from datetime import datetime, timedelta
 from selection import metrics
 from winnow.contracts.amendments import amend, amendment_of
 from winnow.contracts.artifacts import JSON, Batch, Snapshot, read_manifest
+from winnow.contracts.batch_sizes import frames_asked
 from winnow.contracts.batches import PREFIX, Sources
 from winnow.contracts.orders import (
     annotation_batch,
     budget_of,
     label_evidence,
     orders_of,
+    prices_of_tasks,
     proposed_row,
     reservations_of,
+    reserve,
 )
 from winnow.contracts.proposals import StoredProposal, store_proposal
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import BudgetExceeded, Conflict, NotFound
+from winnow.domain.errors import Conflict, NotFound
 from winnow.domain.events import BatchSelected, Event, PoolScored, RoundHalted, ScoreKind, Stage
 from winnow.domain.ids import BatchId, BudgetId, FrameId, RoundId, batch_id_of, derived_uuid
 from winnow.domain.labels import Actor, LabelState, Role
-from winnow.domain.money import BudgetKind, Release, Reserve
+from winnow.domain.money import BudgetKind, Release
 from winnow.domain.tables import BATCHES, ROUNDS, TASKS, BatchRow, CommandRow
 from winnow.evidence.annotation_batch import TaskOrder
 from winnow.evidence.artifact import Producer
@@ -62,12 +65,12 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
     with ports.ledger.snapshot() as view:
         if view.records.get(BATCHES, batch_id) is not None:
             return []
-        world = _look(view, snapshot)
+        world = _look(view, snapshot, policy, ports)
     stored, order = _prepare(event, world, policy, ports)
     if stored.batch is not None and (
         stored.batch.price_micros > _available(tx, snapshot) or _approved(tx) != world.approved
     ):
-        stored, order = _prepare(event, _look(tx, snapshot), policy, ports)
+        stored, order = _prepare(event, _look(tx, snapshot, policy, ports), policy, ports)
     if stored.batch is None or stored.manifest is None:
         return [_halted(event.round_id, stored.why_empty())]
     row = proposed_row(stored.batch, stored.manifest)
@@ -150,13 +153,15 @@ class _World:
     held: tuple[str, ...]
     approved: frozenset[str]
     """Batches that hold frames: as long as these stay the same, so does `held`."""
+    n_asked: int | None
 
 
-def _look(view: Transaction, snapshot: Snapshot) -> _World:
+def _look(view: Transaction, snapshot: Snapshot, policy: Policy, ports: Ports) -> _World:
     states = [state for state in LabelState if state is not LabelState.REJECTED]
     live = view.labels.find(states=states, label_task=snapshot.label_task)
     held = tuple(sorted({label.key.frame_id for label in live}))
-    return _World(_available(view, snapshot), held, _approved(view))
+    n_asked = frames_asked(view, ports.blobs, policy, snapshot)
+    return _World(_available(view, snapshot), held, _approved(view), n_asked)
 
 
 def _available(view: Transaction, snapshot: Snapshot) -> int:
@@ -183,6 +188,7 @@ def _propose(event: PoolScored, world: _World, ports: Ports) -> StoredProposal:
         seed=event.seed,
         affordable_micros=world.available,
         held=world.held,
+        n_asked=world.n_asked,
     )
     stored = store_proposal(ports.blobs, sources, producer=ports.producer, at=started)
     seconds = (ports.clock.now() - started).total_seconds()
@@ -195,6 +201,7 @@ class _Order:
     """All of an approval that needs no transaction."""
 
     tasks: tuple[TaskOrder, ...]
+    prices: Mapping[str, int]
     evidence: BlobRef
     strategy: str
     by: str
@@ -223,15 +230,16 @@ def _order(batch: Batch, manifest: BlobRef, by: str, ports: Ports) -> _Order:
     ref = ports.blobs.put(
         evidence.model_dump_json().encode(), prefix=f"{PREFIX}/evidence", media_type=JSON
     )
-    strategy = policy.selection.chosen_strategy(cold=batch.scores is None).name
-    return _Order(tasks, ref, strategy, by, at, due_at)
+    return _Order(tasks, prices_of_tasks(ports.blobs, batch), ref, batch.strategy, by, at, due_at)
 
 
 def _approve(row: BatchRow, batch: Batch, order: _Order, *, tx: Transaction) -> BatchSelected:
     """Reserve all of a batch's money or nothing, make its frames candidates, state the fact."""
     period = tx.money.open_period(budget_of(batch))
-    requests = reservations_of(batch, order.tasks, period=period, at=order.at, due_at=order.due_at)
-    _reserve(batch, tx, requests)
+    requests = reservations_of(
+        batch, order.tasks, order.prices, period=period, at=order.at, due_at=order.due_at
+    )
+    reserve(tx.money, batch, requests)
     tx.labels.begin(
         [FrameId(task.frame_id) for task in order.tasks if task.slot == 0],
         batch.label_task,
@@ -251,22 +259,6 @@ def _approve(row: BatchRow, batch: Batch, order: _Order, *, tx: Transaction) -> 
         n_tasks=len(order.tasks),
         manifest=row.manifest,
     )
-
-
-def _reserve(batch: Batch, tx: Transaction, requests: Sequence[Reserve]) -> None:
-    # Asked first, because a refused reservation would stay refused under its id for ever.
-    budget_id = budget_of(batch)
-    available = tx.money.balances(budget_id, requests[0].period).available
-    if batch.price_micros > available:
-        msg = (
-            f"batch {batch.batch_id}: expected {batch.price_micros} micros in budget {budget_id}, "
-            f"found {available} available"
-        )
-        raise BudgetExceeded(msg)
-    refused = [outcome for outcome in tx.money.reserve(requests) if not outcome.applied]
-    if refused:
-        msg = f"batch {batch.batch_id}: {refused[0].kind}: {refused[0].expected}"
-        raise BudgetExceeded(f"{msg}, found {refused[0].found}")
 
 
 def _proposed(tx: Transaction, command: CommandRow) -> BatchRow:

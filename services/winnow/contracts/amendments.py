@@ -25,6 +25,7 @@ from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.ports.blobs import Blobs
 
+_OF_CANDIDATES = ["frame_id", "cluster", "gate", "score", "price_micros"]
 ARM = "person"
 """Arm of a frame that an approver put in; its inclusion probability is unknown."""
 
@@ -74,7 +75,7 @@ def amend(blobs: Blobs, proposed: BlobRef, amendment: Amendment) -> tuple[Batch,
         update={
             "table": write_table(blobs, table, BATCH, prefix=f"{PREFIX}/batches"),
             "n_frames": n_frames,
-            "price_micros": batch.price_micros // batch.n_frames * n_frames,
+            "price_micros": sum(table["price_micros"].to_pylist()),
             "amendments": (*batch.amendments, amendment),
             "proposal": batch.proposal or proposed,
         }
@@ -88,7 +89,7 @@ def overlay(blobs: Blobs, batch: Batch, amendment: Amendment) -> pa.Table:
     candidates = {
         str(row["frame_id"]): row
         for row in read_table(
-            blobs, batch.candidates, CANDIDATES, columns=["frame_id", "cluster", "gate", "score"]
+            blobs, batch.candidates, CANDIDATES, columns=_OF_CANDIDATES
         ).to_pylist()
         if row["frame_id"] in amendment.added
     }
@@ -96,7 +97,7 @@ def overlay(blobs: Blobs, batch: Batch, amendment: Amendment) -> pa.Table:
     removed = pa.array(amendment.removed, type=pa.string())
     kept = table.filter(pc.invert(pc.is_in(table["frame_id"], value_set=removed)))
     rows = [
-        _added(row, candidates[str(row["frame_id"])], batch, amendment)
+        _added(row, candidates[str(row["frame_id"])], amendment)
         for row in _frames(blobs, batch, amendment.added)
     ]
     whole = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=kept.schema)])
@@ -137,7 +138,6 @@ def _frames(blobs: Blobs, batch: Batch, frame_ids: tuple[str, ...]) -> list[dict
 def _added(
     frame: Mapping[str, object],
     candidate: Mapping[str, object],
-    batch: Batch,
     amendment: Amendment,
 ) -> dict[str, object]:
     return {
@@ -149,7 +149,7 @@ def _added(
         "reason": f"added by {amendment.author}: {amendment.reason}",
         "inclusion_probability": None,
         "draw_probability": None,
-        "price_micros": batch.price_micros // batch.n_frames,
+        "price_micros": candidate["price_micros"],
         "pre_label": "",
         "pre_label_score": None,
     }

@@ -220,6 +220,10 @@ class Batch(Manifest):
     """What the batch could have cost at most: the fifth thing that the choice depends on."""
     held: tuple[str, ...] = ()
     """Eligible frames of the snapshot that another round took meanwhile; the sixth. Sorted."""
+    n_asked: int | None = None
+    """Frames that an adaptive batch size came to; none: those of the policy."""
+    strategy: str = ""
+    """What chose; empty in batches of selector 1."""
     acquisitions: tuple[str, ...] = ("bald", "entropy", "least_confidence", "margin")
     """Functions whose scores are on the records: one that is added later changes no replay."""
     candidate_record: BlobRef | None = None

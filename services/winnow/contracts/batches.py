@@ -56,6 +56,8 @@ class Sources:
     affordable_micros: int
     held: tuple[str, ...] = ()
     """Frames with a label or on their way to one; those outside the pool do not matter."""
+    n_asked: int | None = None
+    """Frames that an adaptive batch size came to; none: those of the policy."""
     acquisitions: tuple[str, ...] = RECORDED
     """Functions whose scores go on the candidate records, beside that of the policy."""
 
@@ -95,6 +97,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         scored=scored,
         probs_NMC=probs_NMC,
         held=tuple(sorted(eligible & set(sources.held))),
+        n_asked=sources.n_asked,
         acquisitions=sources.acquisitions,
         round_number=standing.round_number,
         class_names=snapshot.class_names,
@@ -295,6 +298,8 @@ def batch_manifest(
         budget_ids=snapshot.budget_ids,
         affordable_micros=sources.affordable_micros,
         held=inputs.held,
+        n_asked=inputs.n_asked,
+        strategy=proposal.strategy,
         acquisitions=sources.acquisitions,
         candidate_record=candidate_record,
     )
@@ -310,5 +315,6 @@ def sources_of(batch: Batch) -> Sources:
         seed=batch.seed,
         affordable_micros=batch.affordable_micros,
         held=batch.held,
+        n_asked=batch.n_asked,
         acquisitions=batch.acquisitions,
     )

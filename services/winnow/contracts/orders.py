@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from winnow.contracts.artifacts import BATCH, Batch, read_table
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BudgetExceeded
 from winnow.domain.ids import (
     BatchId,
     BudgetId,
@@ -24,6 +25,7 @@ from winnow.domain.tables import BatchRow
 from winnow.evidence.annotation_batch import AnnotationBatch, RecordedAmendment, TaskOrder
 from winnow.evidence.artifact import Producer
 from winnow.ports.blobs import Blobs
+from winnow.ports.ledger import Money
 
 FIRST_ATTEMPT = 1
 
@@ -53,20 +55,39 @@ def orders_of(blobs: Blobs, batch: Batch) -> tuple[TaskOrder, ...]:
 
 
 def price_of_task(batch: Batch) -> Micros:
-    """Give the price of one annotation."""
+    """Give the price of one annotation; where frames differ, the mean, rounded down."""
     return Micros(batch.price_micros // (batch.n_frames * batch.slots))
 
 
+def prices_of_tasks(blobs: Blobs, batch: Batch) -> dict[str, int]:
+    """Give frame id → the price of one annotation of it."""
+    table = read_table(blobs, batch.table, BATCH, columns=["frame_id", "price_micros"])
+    rows = zip(table["frame_id"].to_pylist(), table["price_micros"].to_pylist(), strict=True)
+    return {frame_id: price // batch.slots for frame_id, price in rows}
+
+
 def reservations_of(
-    batch: Batch, orders: Sequence[TaskOrder], *, period: Period, at: datetime, due_at: datetime
+    batch: Batch,
+    orders: Sequence[TaskOrder],
+    prices: Mapping[str, int],
+    *,
+    period: Period,
+    at: datetime,
+    due_at: datetime,
 ) -> list[Reserve]:
-    """Give the requests that reserve a batch's money, one for each order."""
+    """Give the requests that reserve a batch's money, one for each order.
+
+    Parameters
+    ----------
+    prices
+        Frame id → the price of one annotation of it.
+    """
     return [
         Reserve(
             transfer_id=order.reservation_id,
             budget_id=budget_of(batch),
             period=period,
-            amount=price_of_task(batch),
+            amount=Micros(prices[order.frame_id]),
             expires_at=due_at,
             subject=order.task_id,
             round_id=batch.round_id,
@@ -74,6 +95,29 @@ def reservations_of(
         )
         for order in orders
     ]
+
+
+def reserve(money: Money, batch: Batch, requests: Sequence[Reserve]) -> None:
+    """Reserve all of a batch's money or, where it is not there, nothing.
+
+    Raises
+    ------
+    BudgetExceeded
+        The budget has less than the batch costs.
+    """
+    # Asked first, because a refused reservation would stay refused under its id for ever.
+    budget_id = budget_of(batch)
+    available = money.balances(budget_id, requests[0].period).available
+    if batch.price_micros > available:
+        msg = (
+            f"batch {batch.batch_id}: expected {batch.price_micros} micros in budget {budget_id}, "
+            f"found {available} available"
+        )
+        raise BudgetExceeded(msg)
+    refused = [outcome for outcome in money.reserve(requests) if not outcome.applied]
+    if refused:
+        msg = f"batch {batch.batch_id}: {refused[0].kind}: {refused[0].expected}"
+        raise BudgetExceeded(f"{msg}, found {refused[0].found}")
 
 
 def proposed_row(batch: Batch, manifest: BlobRef) -> BatchRow:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from winnow.contracts.artifacts import BATCH, Batch, read_table
-from winnow.contracts.orders import FIRST_ATTEMPT, price_of_task
+from winnow.contracts.orders import FIRST_ATTEMPT
 from winnow.contracts.references import frame_refs
 from winnow.domain.ids import BatchId, FrameId, TaskId, task_id_of
 from winnow.domain.labeling_rows import TaskRow
@@ -22,7 +22,7 @@ OPEN = frozenset({"pending", "submitted"})
 def task_rows(blobs: Blobs, batch: Batch, *, due_at: datetime) -> list[TaskRow]:
     """Give the tasks of a batch: one for each frame and slot, in rank order."""
     table = read_table(blobs, batch.table, BATCH)
-    columns = ("frame_id", "rank", "pre_label", "pre_label_score")
+    columns = ("frame_id", "rank", "price_micros", "pre_label", "pre_label_score")
     frames = zip(*(table[name].to_pylist() for name in columns), frame_refs(table), strict=True)
     batch_id = BatchId(batch.batch_id)
     return [
@@ -35,13 +35,13 @@ def task_rows(blobs: Blobs, batch: Batch, *, due_at: datetime) -> list[TaskRow]:
             slot=slot,
             attempt=FIRST_ATTEMPT,
             rank=rank,
-            price_micros=price_of_task(batch),
+            price_micros=price // batch.slots,
             state="pending",
             due_at=due_at,
             pre_label=pre_label or "",
             pre_label_score=score if pre_label else 0.0,
         )
-        for frame_id, rank, pre_label, score, frame in frames
+        for frame_id, rank, price, pre_label, score, frame in frames
         for slot in range(batch.slots)
     ]
 

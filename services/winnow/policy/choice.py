@@ -11,6 +11,7 @@ import numpy as np
 from winnow.policy.constraining import Bounds, bounds_of
 from winnow.policy.inputs import Flags, Micros, Positions, Sizes
 from winnow.policy.model import Policy
+from winnow.policy.needs import strategy_columns
 from winnow.policy.pool import Pool
 from winnow.policy.random_arm import RandomArm
 from winnow.policy.scores import Asked, asked_of
@@ -116,6 +117,13 @@ def _seen(
         conditions.append((pool.answered, NO_ANSWER))
     if "scores" in strategy.needs:
         conditions.append((pool.scores.scored_N, answer))
+    columns = pool.candidates.columns
+    named = sorted(strategy_columns(strategy) & columns.keys())
+    conditions += [
+        (~np.isnan(columns[name]), f"column {name} is empty")
+        for name in named
+        if columns[name].dtype.kind == "f"
+    ]
     kept = np.ones(len(pool.where), dtype=np.bool_)
     why_not = []
     for there, text in conditions:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 from typing import Annotated, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    WithJsonSchema,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from winnow.policy.section import Name, Section, Share
@@ -21,7 +28,12 @@ def _as_text(value: object) -> object:
     return f"{value:g}" if isinstance(value, int | float) else value
 
 
-Value = Annotated[str, BeforeValidator(_as_text), Field(max_length=200)]
+Value = Annotated[
+    str,
+    BeforeValidator(_as_text),
+    Field(max_length=200),
+    WithJsonSchema({"type": ["string", "number", "boolean"]}),
+]
 Cap = Annotated[int, Field(ge=0, le=10**7)]
 
 

@@ -121,7 +121,7 @@ def _cold_start(policy: Sections) -> list[Contradiction]:
 
 def _minimums(policy: Sections) -> Iterator[Contradiction]:
     """Hold the minimums against the batch, its random arm, and the caps."""
-    constraints, n_asked = policy.constraints, policy.selection.batch_size
+    constraints, n_asked = policy.constraints, policy.selection.batch_size_least
     if not constraints.minimums:
         return
     path: Path = ("constraints", "minimums")

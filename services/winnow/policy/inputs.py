@@ -50,6 +50,8 @@ class SelectionInputs:
     """[scored frames, M, C] in their order; none without a committee."""
     held: tuple[str, ...] = ()
     """Frame ids that another round took since the snapshot."""
+    n_asked: int | None = None
+    """Frames that the policy's adaptive size came to; none: those of the policy."""
     acquisitions: tuple[str, ...] = RECORDED
     """Functions whose scores go on the records, beside that of the policy."""
     round_number: int | None = None

@@ -9,7 +9,7 @@ from winnow.policy.model import Policy
 from winnow.policy.score_section import SCORERS
 from winnow.policy.scores import names_asked
 from winnow.policy.switch import Standing, switch_of
-from winnow.strategies.protocol import Input
+from winnow.strategies.protocol import Input, Strategy
 
 _OWN = frozenset({"session", "cluster", PREDICTED_CLASS})
 """Names that constraints may use and that are no ordinary columns."""
@@ -22,6 +22,12 @@ class Needs:
     inputs: frozenset[Input]
     columns: frozenset[str]
     """Of the frames: provenance, tags, scores, prices."""
+
+
+def strategy_columns(strategy: Strategy) -> frozenset[str]:
+    """Give the columns that a strategy's options name."""
+    found = (getattr(strategy, option, ()) for option in ("columns", "cells"))
+    return frozenset(name for names in found for name in names)
 
 
 def needs_of(policy: Policy, standing: Standing) -> Needs:
@@ -38,7 +44,7 @@ def needs_of(policy: Policy, standing: Standing) -> Needs:
         inputs |= {"sessions", "times"}
     if "session" in asked:
         inputs.add("sessions")
-    columns |= {*getattr(strategy, "columns", ()), *(asked - _OWN)}
+    columns |= {*strategy_columns(strategy), *(asked - _OWN)}
     if policy.money.price_column is not None:
         columns.add(policy.money.price_column)
     return Needs(frozenset(inputs), frozenset(columns))

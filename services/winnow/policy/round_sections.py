@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from winnow.policy.section import NAME_LENGTH_MAX, Section, Share
+from winnow.policy.stopping_section import RescoringSection
 
 Price = Annotated[int, Field(ge=0, le=10**10)]
 """Micros. Ten thousand currency units a label times the largest batch still fits 64 bits."""
@@ -94,6 +95,9 @@ class ScoringSection(Section):
     members_min: int = Field(default=2, ge=1, description="Members that must have answered.")
     deadline_minutes: float = Field(
         default=120.0, gt=0, description="After this a partial answer is judged as it is."
+    )
+    rescoring: RescoringSection = Field(
+        default=RescoringSection(), description="When scores are too old to choose by."
     )
 
 

@@ -62,7 +62,7 @@ def propose(inputs: SelectionInputs) -> Proposal:
     sizes = sizes_of(
         policy,
         prices_N,
-        n_asked=policy.selection.batch_size,
+        n_asked=policy.selection.batch_size_first if inputs.n_asked is None else inputs.n_asked,
         affordable_micros=inputs.affordable_micros,
     )
     arm = draw_random_arm(pool.candidates.frame_ids, sizes.n_random, seed=inputs.seed)

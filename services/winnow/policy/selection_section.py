@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import Discriminator, Field, Tag
 
 from winnow.policy.chosen_strategy import AnyStrategy, ChosenStrategy, chosen
 from winnow.policy.score_section import AcquisitionName
 from winnow.policy.section import Section
+from winnow.policy.stopping_section import BatchSizeSection
+
+Frames = Annotated[int, Field(ge=1, le=10**7)]
+
+
+def _kind_of(size: object) -> str:
+    return "adaptive" if isinstance(size, dict | BatchSizeSection) else "frames"
+
+
+BatchSizes = Annotated[
+    Annotated[Frames, Tag("frames")] | Annotated[BatchSizeSection, Tag("adaptive")],
+    Discriminator(_kind_of),
+]
 
 
 class SwitchSection(Section):
@@ -21,7 +36,11 @@ class SwitchSection(Section):
 class SelectionSection(Section):
     """Which frames."""
 
-    batch_size: int = Field(default=100, ge=1, le=10**7, description="Frames per round.")
+    batch_size: BatchSizes = Field(
+        default=100,
+        description="Frames per round; or how their number falls from start to end as the "
+        "committee matures.",
+    )
     acquisition: AcquisitionName = Field(
         default="bald",
         description="Acquisition function over the committee, unless `scores` composes several.",
@@ -41,6 +60,16 @@ class SelectionSection(Section):
     switch: SwitchSection = Field(
         default=SwitchSection(), description="What must be labeled before the cold start ends."
     )
+
+    @property
+    def batch_size_first(self) -> int:
+        """Give the frames of the first round: the most that any round asks for."""
+        return self.batch_size if isinstance(self.batch_size, int) else self.batch_size.start
+
+    @property
+    def batch_size_least(self) -> int:
+        """Give the frames that a round of a mature committee asks for."""
+        return self.batch_size if isinstance(self.batch_size, int) else self.batch_size.end
 
     def chosen_strategy(self, *, cold: bool) -> ChosenStrategy:
         """Give the strategy and its options: the cold-start one before the switch."""

@@ -14,7 +14,7 @@ from qa import handlers as qa
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.contracts.artifacts import BATCH, JSON, Batch, write_manifest, write_table
-from winnow.contracts.orders import orders_of, reservations_of
+from winnow.contracts.orders import orders_of, prices_of_tasks, reservations_of
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import BatchSelected, Event, LabelReviewed, TaskClosed
 from winnow.domain.ids import BatchId, BudgetId, FrameId, Micros, Period, RoundId, derived_uuid
@@ -115,7 +115,8 @@ class World:
         orders, now = orders_of(self.blobs, batch), self.clock.now()
         with self.ledger.transaction() as tx:
             due_at = now + timedelta(hours=parsed.label.task_timeout_hours)
-            requests = reservations_of(batch, orders, period=PERIOD, at=now, due_at=due_at)
+            prices = prices_of_tasks(self.blobs, batch)
+            requests = reservations_of(batch, orders, prices, period=PERIOD, at=now, due_at=due_at)
             assert all(outcome.applied for outcome in tx.money.reserve(requests))
             tx.labels.begin(
                 [frame_of(first + n) for n in range(n_frames)], batch.label_task,
