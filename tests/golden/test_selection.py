@@ -21,7 +21,7 @@ from winnow.contracts.proposals import store_proposal
 from winnow.domain.blob_ref import BlobRef
 from winnow.evidence.annotation_batch import AnnotationBatch
 from winnow.evidence.artifact import Artifact, Producer
-from winnow.evidence.candidate_record import CandidateRecord
+from winnow.evidence.candidate_record import CandidateRecord, CandidateRecord1
 from winnow.testing.manual_clock import ManualClock
 
 PRODUCER = Producer(service="selection", version="0", commit="")
@@ -34,8 +34,8 @@ POLICIES = {
     "top_k": "selection: {batch_size: 6, strategy: top_k, acquisition: entropy}\n",
 }
 EVIDENCE: dict[str, type[Artifact]] = {
-    "candidate_record": CandidateRecord,
-    "annotation_batch": AnnotationBatch,
+    "candidate_record.2": CandidateRecord,
+    "annotation_batch.1": AnnotationBatch,
 }
 
 
@@ -75,8 +75,9 @@ def test_a_batch_is_chosen_as_it_always_was(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", sorted(EVIDENCE))
 def test_schemas_of_the_evidence_change_only_on_purpose(name: str) -> None:
     schema = EVIDENCE[name].model_json_schema()
-    assert schema["$id"] == f"urn:winnow:evidence:{name}:1"
-    assert golden(FOLDER / "evidence" / f"{name}.schema.json", schema) == schema
+    artifact, version = name.split(".")
+    assert schema["$id"] == f"urn:winnow:evidence:{artifact}:{version}"
+    assert golden(FOLDER / "evidence" / f"{artifact}.schema.json", schema) == schema
 
 
 @pytest.mark.parametrize("name", sorted(EVIDENCE))
@@ -89,10 +90,17 @@ def test_evidence_once_written_is_read_for_ever(name: str, tmp_path: Path) -> No
         approved_by="rita", producer=PRODUCER, at=at, due_at=at,
     )  # fmt: skip
     found = {
-        "candidate_record": json.loads(blobs.get(batch.candidate_record)),
-        "annotation_batch": ordered.model_dump(mode="json"),
+        "candidate_record.2": json.loads(blobs.get(batch.candidate_record)),
+        "annotation_batch.1": ordered.model_dump(mode="json"),
     }[name]
-    stored = golden(FOLDER / "evidence" / f"{name}.1.json", found)
+    stored = golden(FOLDER / "evidence" / f"{name}.json", found)
     read = EVIDENCE[name].model_validate(stored)
+    assert read.verify()
+    assert read.model_dump(mode="json") == stored
+
+
+def test_a_record_of_the_first_version_is_read_for_ever() -> None:
+    stored = json.loads((FOLDER / "evidence" / "candidate_record.1.json").read_text())
+    read = CandidateRecord1.model_validate(stored)
     assert read.verify()
     assert read.model_dump(mode="json") == stored

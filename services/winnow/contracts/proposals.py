@@ -119,6 +119,12 @@ def _record(
         acquisition=proposal.acquisition,
         weights=proposal.weights,
         strategy=proposal.strategy,
+        strategy_options=proposal.decision.switch.strategy.model_dump(
+            mode="json", exclude={"name"}
+        ),
+        cold_start=proposal.decision.switch.cold,
+        because=proposal.because,
+        notes=proposal.notes,
         budget_id=dict(batch.budget_ids).get("human_annotation", ""),
         price_micros=proposal.sizes.price_micros,
         affordable_micros=batch.affordable_micros,

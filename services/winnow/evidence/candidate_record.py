@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, JsonValue
 
 from winnow.domain.blob_ref import BlobRef
 from winnow.evidence.artifact import Artifact
@@ -18,18 +18,10 @@ class MemberOutputs(BaseModel):
     outputs_sha256: str
 
 
-class CandidateRecord(Artifact):
-    """One document a batch; the record of each frame is a row of `records`.
+class Chosen(Artifact):
+    """What every version of the record says."""
 
-    A row says source frame, duplicate cluster, gate, score and its components, rank, arm, reason,
-    inclusion and draw probability and price.
-    """
-
-    model_config = ConfigDict(
-        json_schema_extra={"$id": "urn:winnow:evidence:candidate_record:1"},
-    )
     artifact: Literal["candidate_record"] = "candidate_record"
-    schema_version: Literal[1] = 1
     batch_id: str
     source_snapshot: BlobRef
     scores: BlobRef | None
@@ -40,13 +32,13 @@ class CandidateRecord(Artifact):
     committee_version: str
     members: tuple[MemberOutputs, ...]
     acquisition: str
-    """Empty without a committee."""
+    """How the final score is composed, e.g. `bald`; empty without a score."""
     weights: dict[str, float]
     """Score component → its weight in the final score."""
     strategy: str
     budget_id: str
     price_micros: int
-    """Of one frame, all its slots."""
+    """Of one frame, all its slots, where frames have no prices of their own."""
     affordable_micros: int
     held: tuple[str, ...]
     n_frames: int
@@ -60,3 +52,31 @@ class CandidateRecord(Artifact):
     """Parquet, one row a frame of the snapshot; its SHA-256 is in the reference."""
     batch: BlobRef
     """Parquet, the proposed batch in rank order."""
+
+
+class CandidateRecord1(Chosen):
+    """As selector 1 wrote it."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"$id": "urn:winnow:evidence:candidate_record:1"},
+    )
+    schema_version: Literal[1] = 1
+
+
+class CandidateRecord(Chosen):
+    """One document a batch; the record of each frame is a row of `records`.
+
+    A row says source frame, duplicate cluster, gate, score and its components, rank, arm, reason,
+    inclusion and draw probability and price.
+    """
+
+    model_config = ConfigDict(
+        json_schema_extra={"$id": "urn:winnow:evidence:candidate_record:2"},
+    )
+    schema_version: Literal[2] = 2
+    cold_start: bool
+    because: str
+    """Why it was this strategy's turn: every rule of the policy that decided it, with numbers."""
+    strategy_options: dict[str, JsonValue]
+    notes: tuple[str, ...]
+    """What the policy asks for and could not be had."""
