@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol, Self, TypeVar
@@ -10,14 +9,13 @@ from typing import Final, Literal, Protocol, Self, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from winnow.kernels.protocol import Floats
+from winnow.kernels.lazy_greedy import LazyGreedy
+from winnow.kernels.protocol import Floats, Positions
 
 Amounts = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Rule = Literal["cost_benefit", "plain"]
 RULES: Final[tuple[Rule, ...]] = ("cost_benefit", "plain")
-EVALUATED_AT_ONCE: Final = 16
-"""Stale entries looked at together: one matrix product instead of as many passes."""
 
 
 class Growing(Protocol):
@@ -36,11 +34,15 @@ class Growing(Protocol):
         """Give, for every element, what its gain does not exceed."""
         ...
 
-    def gains(self, groups: Sequence[int]) -> Floats:
+    def upper(self, pos_K: Positions) -> Floats:
+        """Give the same for some elements."""
+        ...
+
+    def gains(self, pos_K: Positions) -> Floats:
         """Give the exact gains of some elements."""
         ...
 
-    def take(self, group: int) -> None:
+    def take(self, pos: int) -> None:
         """Add an element."""
         ...
 
@@ -71,10 +73,11 @@ class Budget:
         """Take an element's cost from what is left."""
         left_P[0 if self.parts_G is None else self.parts_G[group]] -= self.costs_G[group]
 
-    def fits(self, group: int, left_P: Amounts) -> bool:
-        """Tell whether an element can still be paid for."""
-        part = 0 if self.parts_G is None else int(self.parts_G[group])
-        return bool(self.costs_G[group] <= left_P[part])
+    def fits(self, left_P: Amounts) -> Flags:
+        """Tell which elements can still be paid for."""
+        left_G = left_P[0] if self.parts_G is None else left_P[self.parts_G]
+        fits_G: Flags = self.costs_G <= left_G
+        return fits_G
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +96,7 @@ def budgeted_greedy(
     *,
     allowed_G: Flags | None = None,
     already: Sequence[int] = (),
+    bounded: bool = True,
 ) -> tuple[Chosen, G]:
     """Give the better of two greedy choices under budgets, and the objective grown by it.
 
@@ -109,27 +113,28 @@ def budgeted_greedy(
         What may be chosen; all unless told.
     already
         Elements that the budgets have paid for before; the objective has them, too.
+    bounded
+        Bounds are much cheaper than gains, and worth a look before them.
 
     Notes
     -----
     With one budget the better of the two reaches at least (1 - 1/e)/2 ≈ 0.316 of what any
-    affordable choice could add (Leskovec et al. 2007, theorem 4; the plain one begins with the
+    affordable choice could add (Leskovec et al. 2007; the plain one begins with the
     best single element, which is all the proof asks of it), and 1 - 1/e ≈ 0.632 if all costs are
     equal (Nemhauser, Wolsey and Fisher 1978). With costs of 1 and one limit for each part, 1/2
     (Fisher, Nemhauser and Wolsey 1978). For other mixtures of budgets nothing is promised.
 
-    An element is evaluated again only when its last gain is the largest of all (Minoux 1978):
-    gains that were computed earlier are bounds.
+    Lazily evaluated, with the picks of full evaluation (see `LazyGreedy`); a step costs besides
+    one pass over the elements for each budget.
 
     References
     ----------
     Leskovec, Krause, Guestrin, Faloutsos, VanBriesen and Glance, "Cost-effective outbreak
-    detection in networks", KDD 2007. Minoux, "Accelerated greedy algorithms for maximizing
-    submodular set functions", 1978.
+    detection in networks", KDD 2007.
     """
     costs_G = budgets[0].costs_G
     allowed = np.ones(len(costs_G), dtype=np.bool_) if allowed_G is None else allowed_G
-    start = _Start(budgets, rank_G, np.where(allowed, objective.bounds(), 0.0), already)
+    start = _Start(budgets, np.argsort(rank_G), objective.bounds(), allowed, already, bounded)
     alike = len(np.unique(costs_G[allowed])) <= 1
     made = [_greedy(objective.copy(), start, rule) for rule in (("plain",) if alike else RULES)]
     return max(made, key=lambda one: one[1].value)
@@ -140,78 +145,36 @@ class _Start:
     """What both rules begin with."""
 
     budgets: Sequence[Budget]
-    rank_G: npt.NDArray[np.int64]
+    order_G: Positions
     bounds_G: Floats
+    allowed_G: Flags
     already: Sequence[int]
+    bounded: bool
 
 
 def _greedy(objective: G, start: _Start, rule: Rule) -> tuple[Chosen, G]:
+    costs_G = start.budgets[0].costs_G
+    divisor_G = np.maximum(costs_G, 1) if rule == "cost_benefit" else np.ones_like(costs_G)
+    lazy = LazyGreedy(
+        start.bounds_G / divisor_G,
+        start.order_G,
+        lambda pos_K: objective.gains(pos_K) / divisor_G[pos_K],
+        upper=(lambda pos_K: objective.upper(pos_K) / divisor_G[pos_K]) if start.bounded else None,
+    )
     purse = [(budget, budget.left_after(start.already)) for budget in start.budgets]
-    queue = _Queue(start, rule)
+    open_G = start.allowed_G.copy()
     groups, gains = list[int](), list[float]()
-    while queue.entries:
-        group, gain = queue.top()
-        if not all(budget.fits(group, left_P) for budget, left_P in purse):
-            queue.pop()  # for good: what is left only shrinks
-        elif gain is None:
-            stale = queue.stale()
-            queue.push(stale, objective.gains(stale))
-        else:
-            queue.pop()
-            objective.take(group)
-            queue.next_turn()
-            groups.append(group)
-            gains.append(gain)
-            for budget, left_P in purse:
-                budget.pay(group, left_P)
-    return Chosen(tuple(groups), tuple(gains), rule), objective
-
-
-class _Queue:
-    """Elements by what they may add at most (for what they cost), largest first."""
-
-    def __init__(self, start: _Start, rule: Rule) -> None:
-        self._rank_G = start.rank_G
-        costs_G = start.budgets[0].costs_G
-        self._divisor_G = (
-            np.maximum(costs_G, 1) if rule == "cost_benefit" else np.ones_like(costs_G)
-        )
-        self._gain = dict[int, float]()
-        """Gains of this turn."""
-        self._at_once = 1
-        keys_G = start.bounds_G / self._divisor_G
-        rows = np.flatnonzero(start.bounds_G > 0.0)
-        self.entries = list(
-            zip((-keys_G[rows]).tolist(), start.rank_G[rows].tolist(), rows.tolist(), strict=True)
-        )
-        heapq.heapify(self.entries)
-
-    def top(self) -> tuple[int, float | None]:
-        """Give the first element, and its gain if it was computed in this turn."""
-        group = self.entries[0][2]
-        return group, self._gain.get(group)
-
-    def pop(self) -> None:
-        """Remove the first element."""
-        heapq.heappop(self.entries)
-
-    def stale(self) -> list[int]:
-        """Remove the first elements whose gains are of earlier turns; each time twice as many."""
-        found = list[int]()
-        while self.entries and len(found) < self._at_once and self.top()[1] is None:
-            found.append(heapq.heappop(self.entries)[2])
-        self._at_once = min(2 * self._at_once, EVALUATED_AT_ONCE)
-        return found
-
-    def push(self, groups: Sequence[int], gains: Floats) -> None:
-        """Put elements back with the gains of this turn; what adds nothing stays out for good."""
-        for group, gain in zip(groups, gains.tolist(), strict=True):
-            if gain > 0.0:
-                self._gain[group] = gain
-                key = -(gain / float(self._divisor_G[group]))
-                heapq.heappush(self.entries, (key, int(self._rank_G[group]), group))
-
-    def next_turn(self) -> None:
-        """Forget which gains are fresh."""
-        self._gain.clear()
-        self._at_once = 1
+    while True:
+        for budget, left_P in purse:
+            open_G &= budget.fits(left_P)  # what is left only shrinks
+        found = lazy.best(open_G)
+        if found is None or found[1] <= 0.0:
+            return Chosen(tuple(groups), tuple(gains), rule), objective
+        group = found[0]
+        groups.append(group)
+        gains.append(float(objective.gains(np.array([group]))[0]))
+        objective.take(group)
+        for budget, left_P in purse:
+            budget.pay(group, left_P)
+        open_G[group] = False
+        lazy.advance()

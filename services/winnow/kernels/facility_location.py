@@ -21,6 +21,7 @@ from typing import Final, Self
 import numpy as np
 
 from winnow.acquisition.reproducible import sum_last
+from winnow.kernels.alike import first_alike
 from winnow.kernels.exact import norms_of, squared_l2
 from winnow.kernels.protocol import Floats, Positions, Rows, RowSource
 from winnow.kernels.similarity import Similarity
@@ -35,7 +36,7 @@ _UNIT: Final = float(np.finfo(np.float32).eps) / 2
 
 
 class FacilityLocation:
-    """Σ over targets t of max over chosen rows j of s(t, j), grown row by row.
+    """Σ over targets t of w_t · max over chosen rows j of s(t, j), grown row by row.
 
     Parameters
     ----------
@@ -48,6 +49,8 @@ class FacilityLocation:
         Rows that count as chosen from the beginning; may be empty.
     similarity
         What makes two rows alike.
+    weights_T
+        What standing for each target is worth, finite and at least 0; 1 unless told.
 
     Notes
     -----
@@ -72,8 +75,10 @@ class FacilityLocation:
         *,
         known_LD: Rows | None = None,
         similarity: Similarity | None = None,
+        weights_T: Floats | None = None,
     ) -> None:
         self._rows_ND, self._similarity = rows_ND, similarity or Similarity()
+        self._weights_T = weights_T
         self._targets_TD = self._similarity.rows(targets_TD)
         self._right_TE = _right(self._targets_TD)
         self._norm_max = float(norms_of(self._right_TE[:, :-2]).max(initial=0.0))
@@ -81,6 +86,8 @@ class FacilityLocation:
         """Exact similarity of each target to the nearest chosen row."""
         self._held_low_T = np.zeros(len(targets_TD), dtype=np.float32)
         if known_LD is not None:
+            # Equal rows would all be a target's nearest, and each of them looked at exactly.
+            known_LD = known_LD[np.unique(first_alike(known_LD))]
             for start in range(0, len(known_LD), ROWS_AT_ONCE):
                 self._know(known_LD[start : start + ROWS_AT_ONCE])
 
@@ -90,8 +97,8 @@ class FacilityLocation:
 
     @property
     def value(self) -> float:
-        """Give the value of what is chosen: 0 for nothing, T where every target is chosen."""
-        return float(sum_last(self._held_T))
+        """Give the value of what is chosen: 0 for nothing, Σw where every target is chosen."""
+        return float(sum_last(self._weighted(self._held_T)))
 
     def copy(self) -> Self:
         """Give one that grows by itself; rows and targets are shared."""
@@ -111,8 +118,7 @@ class FacilityLocation:
             left_KE, total_K = self._left(self._rows(pos_K[some])), bounds_K[some]
             total_K[:] = 0.0
             for targets, low_KT in self._low(left_KE):
-                total_K += self._more(low_KT, targets).sum(axis=1, dtype=np.float64)
-        bounds_K *= 1.0 + 1e-6  # float32 subtractions above, and this sum in any order
+                total_K += self._bound(self._more(low_KT, targets), targets)
         return bounds_K
 
     def gains(self, pos_K: Positions | Sequence[int]) -> Floats:
@@ -125,7 +131,7 @@ class FacilityLocation:
             for row_P, target_P, similarity_P in self._closer(self._rows(pos_K[some])):
                 gained_P = np.maximum(similarity_P - self._held_T[target_P], 0.0)
                 gained_KT[row_P, target_P] = gained_P
-            gains[some] = sum_last(gained_KT)
+            gains[some] = sum_last(self._weighted(gained_KT))
         return gains
 
     def take(self, pos: int) -> None:
@@ -135,6 +141,18 @@ class FacilityLocation:
 
     def _rows(self, pos_K: Positions) -> Rows | Floats:
         return self._similarity.rows(self._rows_ND[pos_K])
+
+    def _weighted(self, values: Floats) -> Floats:
+        return values if self._weights_T is None else values * self._weights_T
+
+    def _bound(self, more_KT: Rows, some: slice) -> Floats:
+        """Add up what some targets gain at most."""
+        if self._weights_T is None:
+            total_K = more_KT.sum(axis=1, dtype=np.float64)
+        else:
+            total_K = np.einsum("kt,t->k", more_KT, self._weights_T[some])
+        bound_K: Floats = total_K * (1.0 + 1e-6)  # float32 subtractions, sums in any order
+        return bound_K
 
     def _hold(self, target_P: Positions, similarity_P: Floats) -> None:
         np.maximum.at(self._held_T, target_P, similarity_P)

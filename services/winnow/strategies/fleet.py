@@ -57,8 +57,9 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
+from winnow.kernels.alike import first_alike
 from winnow.kernels.budgeted_greedy import Budget, budgeted_greedy
-from winnow.kernels.group_coverage import GroupCoverage, distinct
+from winnow.kernels.facility_location import FacilityLocation
 from winnow.kernels.nearest import nearest_center
 from winnow.kernels.philox import order_of
 from winnow.strategies.protocol import (
@@ -73,7 +74,7 @@ from winnow.strategies.protocol import (
     embeddings_of,
     tie_ranks,
 )
-from winnow.strategies.upload import NEEDS
+from winnow.strategies.upload import NEEDS, SIMILARITY
 
 STEP: Final = 52
 """Draws of what comes first where nobody chooses."""
@@ -303,18 +304,19 @@ def _vehicles(fleet: Fleet) -> Iterator[tuple[Flags, int]]:
         yield fleet.vehicle_N == vehicle, limit
 
 
-def _coverage(candidates: Candidates, known_LD: Rows, observed: Candidates) -> GroupCoverage:
+def _coverage(candidates: Candidates, known_LD: Rows, observed: Candidates) -> FacilityLocation:
     """Give the coverage of what was observed, in the order of its frame ids, by single frames."""
     ground = np.argsort(tie_ranks(observed.frame_ids))
     rows_MD, worth_M = embeddings_of(observed)[ground], observed.scores_N
-    first, row_M = distinct(rows_MD)  # robots of one street see the same
-    weights = np.bincount(row_M, None if worth_M is None else worth_M[ground], len(first))
-    return GroupCoverage(
-        rows_MD[first],
+    # Robots of one street see the same: one target that counts for all of them.
+    first, target_M = np.unique(first_alike(rows_MD), return_inverse=True)
+    weights = np.bincount(target_M, None if worth_M is None else worth_M[ground], len(first))
+    return FacilityLocation(
         embeddings_of(candidates),
-        range(len(candidates)),
-        weights_M=weights.astype(np.float64),
+        rows_MD[first],
         known_LD=known_LD,
+        similarity=SIMILARITY,
+        weights_T=weights.astype(np.float64),
     )
 
 

@@ -18,6 +18,7 @@ from winnow.domain.errors import BadInput
 from winnow.kernels.budgeted_greedy import Budget, Chosen, budgeted_greedy
 from winnow.kernels.group_coverage import GroupCoverage
 from winnow.kernels.philox import order_of
+from winnow.kernels.similarity import Similarity
 from winnow.strategies.protocol import (
     Candidates,
     Flags,
@@ -34,6 +35,8 @@ from winnow.strategies.upload_limits import Chance, UploadLimits, held, told
 STEP: Final = 51
 """Draws of the observations that coverage is measured on, when there are too many."""
 OBSERVATIONS_MAX: Final = 20_000
+SIMILARITY: Final = Similarity(scale=0.01)
+"""That of the published code of Akcin et al., CoRL 2023."""
 NEEDS: Final[frozenset[Input]] = frozenset({"embeddings"})
 
 
@@ -112,7 +115,7 @@ def choose_uploads(
     Greedy by worth for each byte and greedy by worth, whichever covers more: at least
     (1 - 1/e)/2 ≈ 0.316 of what the best upload would add to `coverage_before` (see
     `budgeted_greedy`). `coverage_ceiling` bounds that best upload from the data at hand, usually
-    far closer (Leskovec et al. 2007, section 3.2): the gains that were left, as a fractional
+    far closer (Leskovec et al. 2007): the gains that were left, as a fractional
     knapsack, on top of what was reached. Where last chances go first, the promise holds for
     them among themselves, and for the others in the bytes that are left.
 
@@ -203,11 +206,12 @@ def _coverage(
     positions = np.concatenate([segment.positions for segment in segments])
     starts = np.cumsum([0, *(len(segment.positions) for segment in segments[:-1])])
     coverage = GroupCoverage(
-        rows_ND[ground],
         rows_ND[positions],
         starts,
-        weights_M=None if weights_N is None else weights_N[ground],
+        rows_ND[ground],
         known_LD=centers_of(candidates),
+        weights_T=None if weights_N is None else weights_N[ground],
+        similarity=SIMILARITY,
     )
     return coverage, len(ground)
 
@@ -232,7 +236,7 @@ def _choose(
         if not allowed_G.any():
             continue
         chosen, coverage = budgeted_greedy(
-            coverage, [budget], rank_G, allowed_G=allowed_G, already=already
+            coverage, [budget], rank_G, allowed_G=allowed_G, already=already, bounded=False
         )
         passes.append(chosen)
         already += chosen.groups
@@ -245,7 +249,7 @@ def _left_gains(grown: GroupCoverage, order: Sequence[int], chance: Chance) -> F
     there_G[list(order)] = False
     left = np.flatnonzero(there_G)
     left_G = np.zeros(len(there_G))
-    left_G[left] = grown.gains(left.tolist())
+    left_G[left] = grown.gains(left)
     return left_G
 
 

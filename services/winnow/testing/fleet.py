@@ -28,9 +28,10 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
-from winnow.kernels.group_coverage import GroupCoverage
+from winnow.kernels.facility_location import FacilityLocation
 from winnow.strategies.fleet import FLEET_POLICIES, Fleet, Observed
 from winnow.strategies.protocol import Candidates
+from winnow.strategies.upload import SIMILARITY
 
 DIRICHLET: Final = 1.618
 RIDGE: Final = 0.1
@@ -150,14 +151,14 @@ class _World:
         """Give the mean similarity of all that is ever observed to the nearest labeled row."""
         rows, times = np.unique(self.seen, return_counts=True)
         pool_ND = self.data.pool_ND
-        coverage = GroupCoverage(
+        coverage = FacilityLocation(
             pool_ND[rows],
-            pool_ND[labeled],
-            [0],
-            weights_M=times.astype(np.float64),
+            pool_ND[rows],
             known_LD=pool_ND[labeled],
+            similarity=SIMILARITY,
+            weights_T=times.astype(np.float64),
         )
-        return coverage.value / coverage.value_max
+        return coverage.value / float(times.sum())
 
     def accuracy(self, labeled: Positions) -> float:
         """Give the accuracy on the test rows of ridge regression on the labeled ones."""
