@@ -1,4 +1,4 @@
-"""What a whole loop leaves as evidence: every artifact is there, sealed, and names real bytes."""
+"""What a whole loop leaves as evidence: all seven artifacts, sealed, naming real bytes."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from tests.integration.simulation import Simulation, loop_ended, prepare
+from tests.unit.ingest.images import class_folder
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.cli.demo.world import command
 from winnow.domain.blob_ref import BlobRef
@@ -21,6 +22,7 @@ from winnow.evidence.candidate_record import CandidateRecord
 from winnow.evidence.pre_annotation import PreAnnotationRecord
 from winnow.evidence.promotion_record import PromotionRecord
 from winnow.evidence.qa_report import QaReport
+from winnow.evidence.upload_manifest import UploadSelectionManifest
 from winnow.testing.harness import drive
 
 ROUNDS = 2
@@ -31,8 +33,12 @@ ARTIFACTS: dict[str, type[Artifact]] = {
     "qa_report": QaReport,
     "promotion_record": PromotionRecord,
     "budget_report": BudgetReport,
+    "upload_selection": UploadSelectionManifest,
 }
-FOLDERS = ("selection/evidence", "labeling_gateway/evidence", "qa/evidence", "budgets/evidence")
+FOLDERS = (
+    "selection/evidence", "labeling_gateway/evidence", "qa/evidence", "budgets/evidence",
+    "ingest/evidence",
+)  # fmt: skip
 REFERENCE = TypeAdapter(BlobRef)
 
 
@@ -44,6 +50,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         simulation = prepare(folder, monkeypatch)
         run_to_the_end(simulation)
         state = ["--state", str(simulation.state_dir)]
+        upload_from_a_vehicle(folder, simulation.state_dir)
         command(["budget", "close", "human_annotation", *state], log=folder / "cli.log")
         yield simulation.state_dir / "blobs"
 
@@ -55,6 +62,20 @@ def run_to_the_end(simulation: Simulation) -> None:
     finally:
         ledger.close()
         simulation.stop(workers)
+
+
+def upload_from_a_vehicle(folder: Path, state_dir: Path) -> None:
+    """Send more frames into the same object store, and register them."""
+    log, blobs = folder / "cli.log", state_dir / "blobs"
+    command(["upload", "keygen", "--vehicle", "v7", "--out", str(folder)], log=log)
+    (state_dir / "vehicles").mkdir()
+    (state_dir / "vehicles" / "v7.pem").write_bytes((folder / "v7.pem").read_bytes())
+    source = class_folder(folder / "recordings")
+    key = ["--key", str(folder / "v7.key.pem"), "--to", str(blobs)]
+    what = ["--vehicle", "v7", "--source", str(source), "--budget-bytes", "1MB"]
+    command(["upload", *what, *key], log=log)
+    (manifest,) = FileBlobs(blobs).keys("uploads")
+    command(["ingest", manifest, "--state", str(state_dir)], log=log)
 
 
 def documents(store: Path) -> Iterator[bytes]:
@@ -89,6 +110,7 @@ def test_a_loop_leaves_every_artifact_sealed_and_its_references_lead_to_the_byte
         "qa_report": ROUNDS,
         "promotion_record": ROUNDS,
         "budget_report": 1,
+        "upload_selection": 1,
     }
     for one in found:
         assert one.verify()

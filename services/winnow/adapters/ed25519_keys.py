@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import (
 )
 
 from winnow.domain.errors import BadInput, Conflict, IntegrityError
-from winnow.evidence.upload_manifest import VEHICLE_PATTERN
+from winnow.evidence.upload_manifest import check_vehicle_name
 
 _BLOCK: Final = re.compile(rb"-----BEGIN PUBLIC KEY-----.*?-----END PUBLIC KEY-----", re.DOTALL)
 
@@ -79,7 +79,7 @@ class KeyFolder:
             raise IntegrityError(msg) from error
 
     def _keys(self, vehicle: str) -> dict[str, Ed25519PublicKey]:
-        _check_name(vehicle)
+        check_vehicle_name(vehicle)
         path = self._folder / f"{vehicle}.pem"
         if not path.is_file():
             msg = (
@@ -108,7 +108,7 @@ def write_key_pair(folder: Path, vehicle: str) -> tuple[Path, Path]:
     Conflict
         One of the files exists: whoever has that key would be locked out.
     """
-    _check_name(vehicle)
+    check_vehicle_name(vehicle)
     private, public = folder / f"{vehicle}.key.pem", folder / f"{vehicle}.pem"
     for path in (private, public):
         if path.exists():
@@ -123,15 +123,6 @@ def write_key_pair(folder: Path, vehicle: str) -> tuple[Path, Path]:
         key.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     )
     return private, public
-
-
-def _check_name(vehicle: str) -> None:
-    if not re.fullmatch(VEHICLE_PATTERN, vehicle):
-        msg = (
-            "vehicle: expected a name of up to 64 letters, digits, '.', '_' and '-' that begins "
-            f"with a letter or digit, found {vehicle!r}"
-        )
-        raise BadInput(msg)
 
 
 def _fingerprint(key: Ed25519PublicKey) -> str:

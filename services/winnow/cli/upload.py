@@ -28,6 +28,7 @@ from winnow.cli.stores import BlobsUrl, LedgerUrl, State, stores
 from winnow.domain.errors import BadInput
 from winnow.domain.money import Unit
 from winnow.evidence.artifact import Producer
+from winnow.evidence.upload_manifest import check_vehicle_name
 from winnow.ports.frame_source import FrameSource
 from winnow.ports.signatures import Signer
 from winnow.runtime.cloud_set import cloud_set_bytes, read_cloud_set
@@ -131,6 +132,7 @@ def upload(
     if missing or source is None:
         msg = f"winnow upload: expected {', '.join(missing)} as well (see winnow upload --help)"
         raise BadInput(msg)
+    check_vehicle_name(vehicle)
     options = UploadOptions(
         vehicle=vehicle,
         budget_bytes=parse_amount(budget_bytes, BYTES),

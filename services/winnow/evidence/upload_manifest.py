@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import Annotated, Literal, Self
@@ -12,6 +13,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BadInput
 from winnow.evidence.artifact import Artifact
 
 VEHICLE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -20,6 +22,22 @@ NOT_WHAT_WAS_CHOSEN = frozenset(
     {"id", "created_at", "expires_at", "producer", "supersedes", "digest", "signature"}
 )
 """Fields in which two runs on the same recordings differ, or that follow from the others."""
+
+
+def check_vehicle_name(vehicle: str) -> None:
+    """Refuse a name that would do harm in a key or a path.
+
+    Raises
+    ------
+    BadInput
+        It is empty, long, or has other letters than names need.
+    """
+    if not re.fullmatch(VEHICLE_PATTERN, vehicle):
+        msg = (
+            "vehicle: expected a name of up to 64 letters, digits, '.', '_' and '-' that begins "
+            f"with a letter or digit, found {vehicle!r}"
+        )
+        raise BadInput(msg)
 
 
 class _Part(BaseModel):
