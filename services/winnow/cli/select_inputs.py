@@ -129,6 +129,9 @@ class _Arrays:
 
     def __init__(self, question: Question, needs: Needs, n_frames: int) -> None:
         wanted = {"embeddings": question.embeddings, "probs": question.probs}
+        if "examples" in needs.inputs and question.examples is None:
+            msg = "--examples: the policy needs examples for this choice, found none"
+            raise BadInput(msg)
         axes = {"embeddings": ("frames", "D"), "probs": ("frames", "members", "classes")}
         self.of: dict[str, Array] = {}
         self.unread: list[str] = []

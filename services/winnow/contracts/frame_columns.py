@@ -110,4 +110,7 @@ def _tag(values: list[object]) -> Column:
 
 
 def _text(value: object) -> str:
+    """Give a tag as text; a list of tags as its parts with semicolons between them."""
+    if isinstance(value, list):
+        return ";".join(_text(part) for part in value)
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)

@@ -98,7 +98,7 @@ def choose(pool: Pool, strategy: Strategy, policy: Policy, sizes: Sizes, *, seed
     )
     seen = np.flatnonzero(kept)
     return Choice(
-        picks=tuple(_placed(pick, int(seen[pick.pos]), asked) for pick in picks),
+        picks=tuple(_placed(pick, int(seen[pick.pos]), pool, asked) for pick in picks),
         seen=seen,
         why_not=why_not,
         candidates=candidates,
@@ -133,10 +133,15 @@ def _seen(
     return kept, tuple(why_not)
 
 
-def _placed(pick: Pick, pos: int, asked: Asked) -> Pick:
-    """Give a pick with its position in the pool, and the modalities that ask for the label."""
-    told = asked.told(pos)
-    return replace(pick, pos=pos, reason=f"{pick.reason}; label {told}" if told else pick.reason)
+def _placed(pick: Pick, pos: int, pool: Pool, asked: Asked) -> Pick:
+    """Give a pick with its position in the pool, and what else there is to tell of it."""
+    modalities, risk = asked.told(pos), pool.scores.told_risk(pos)
+    told = [
+        pick.reason,
+        f"risk {risk}" if risk else "",
+        f"label {modalities}" if modalities else "",
+    ]
+    return replace(pick, pos=pos, reason="; ".join(part for part in told if part))
 
 
 def unite(arm: RandomArm, choice: Choice, sizes: Sizes, prices_N: Micros) -> Union:

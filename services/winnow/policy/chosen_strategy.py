@@ -6,7 +6,7 @@ are, and their bounds, is read from the strategies themselves.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, Union
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeAlias, Union, get_args
 
 from pydantic import (
     BeforeValidator,
@@ -93,7 +93,14 @@ class _ByName:
 
 
 def _asks_for_options(kind: type[ChosenStrategy]) -> bool:
-    return any(known.is_required() for key, known in kind.model_fields.items() if key != "name")
+    options = {key: known for key, known in kind.model_fields.items() if key != "name"}
+    if any(known.is_required() for known in options.values()):
+        return True
+    try:
+        strategy_of(str(get_args(kind.model_fields["name"].annotation)[0]))
+    except BadInput:
+        return True
+    return False
 
 
 def _expanded(found: object) -> object:

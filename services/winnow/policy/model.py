@@ -20,6 +20,7 @@ from winnow.policy.contradictions import Contradiction, contradictions
 from winnow.policy.mistakes import told
 from winnow.policy.moved import move
 from winnow.policy.reading import Document, Mistake, read_document
+from winnow.policy.risk_section import RiskSection
 from winnow.policy.round_sections import (
     ApprovalSection,
     GateSection,
@@ -54,6 +55,7 @@ class Policy(Section):
     random_arm: RandomArmSection = Field(default=RandomArmSection())
     scoring: ScoringSection = Field(default=ScoringSection())
     scores: ScoresSection = Field(default=ScoresSection())
+    risk: RiskSection = Field(default=RiskSection())
     selection: SelectionSection = Field(default=SelectionSection())
     constraints: ConstraintSection = Field(default=ConstraintSection())
     money: MoneySection = Field(default=MoneySection())

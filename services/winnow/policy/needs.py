@@ -44,7 +44,7 @@ def needs_of(policy: Policy, standing: Standing) -> Needs:
         inputs |= {"sessions", "times"}
     if "session" in asked:
         inputs.add("sessions")
-    columns |= {*strategy_columns(strategy), *(asked - _OWN)}
+    columns |= {*strategy_columns(strategy), *policy.risk.columns(), *(asked - _OWN)}
     if policy.money.price_column is not None:
         columns.add(policy.money.price_column)
     return Needs(frozenset(inputs), frozenset(columns))

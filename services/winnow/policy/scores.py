@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -19,6 +19,7 @@ from winnow.policy.inputs import Flags, Floats, Positions, SelectionInputs
 from winnow.policy.score_section import SCORERS, CascadeSection, ScoresSection, TermSection
 from winnow.policy.selection_section import SelectionSection
 from winnow.strategies.protocol import Candidates
+from winnow.strategies.weights import Weighted, weighted_scores
 
 TARGETS_STEP: Final = 0x7047
 """Draws of the frames that stand for what the model is for."""
@@ -39,6 +40,12 @@ class Scores:
     how: str
     """How the final score is composed, in words."""
     tell: Callable[[float], str]
+    risk: Weighted | None = None
+    """What circumstances changed, if the policy weights any."""
+
+    def told_risk(self, pos: int) -> str:
+        """Say what circumstances changed the score of a frame; empty if none did."""
+        return "" if self.risk is None else self.risk.told(pos)
 
 
 def names_asked(scores: ScoresSection, selection: SelectionSection) -> tuple[set[str], set[str]]:
@@ -84,7 +91,14 @@ def scores_of(inputs: SelectionInputs, frames: Candidates, answered_N: Flags) ->
     scored_N &= ~np.isnan(scores_N)
     if section.density_beta:
         scores_N[scored_N] = _dense(scores_N[scored_N], frames, scored_N, section.density_beta)
-    return Scores(scores_N, scored_N, components, whole.weights, whole.told, whole.tell)
+    risk, told = inputs.policy.risk, whole.told
+    if not risk.weights:
+        return Scores(scores_N, scored_N, components, whole.weights, told, whole.tell)
+    weights = [part.weight() for part in risk.weights]
+    weighted = weighted_scores(replace(frames, scores_N=scores_N), weights, risk.mode)
+    told = f"{told}, risk: {risk.mode} by {', '.join(sorted(risk.columns()))}"
+    tell = "weighted score {:.3f}".format
+    return Scores(weighted.scores_N, scored_N, components, whole.weights, told, tell, weighted)
 
 
 def _numbers(frames: Candidates, name: str) -> Floats:
