@@ -65,11 +65,13 @@ class BallCover:
 
     def _counted(self, rows_ND: Rows) -> Counts:
         counts_N = np.zeros(len(rows_ND), dtype=np.int64)
-        free_N = ~self.covered_N
+        free_N = (~self.covered_N).astype(np.float32)
         for part, other, near in tiles_within(rows_ND, self._squared_max):
-            counts_N[part] += near[:, free_N[other]].sum(axis=1)
+            # Whole numbers up to the side of a tile, which float32 adds exactly in any order.
+            ones = near.astype(np.float32)
+            counts_N[part] += (ones @ free_N[other]).astype(np.int64)
             if other.start > part.start:
-                counts_N[other] += near[free_N[part]].sum(axis=0)
+                counts_N[other] += (free_N[part] @ ones).astype(np.int64)
         return counts_N
 
     def _take_off(self, newly_K: Positions) -> None:

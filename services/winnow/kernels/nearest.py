@@ -10,6 +10,9 @@ from winnow.kernels.exact import squared_l2
 from winnow.kernels.protocol import Floats, Rows
 from winnow.kernels.sieve import (
     BLOCK_VALUES,
+    FINER,
+    Approximate,
+    Flags,
     Positions,
     Sieve,
     exact_pairs,
@@ -32,8 +35,8 @@ def nearest_center(rows_ND: Rows, centers_KD: Rows) -> Positions:
     Notes
     -----
     Exact whatever BLAS and threads: centers within the error bound of the best (`Sieve`) are
-    compared again in float64. Costs N·K·D multiply-adds in float32; memory a few MiB beside the
-    result.
+    compared again in float64. Costs N·K·D multiply-adds in float32, and as many in float64 for
+    rows to which many centers are equally near; memory a few MiB beside the result.
 
     Examples
     --------
@@ -100,7 +103,7 @@ def _blocks(rows_ND: Rows, centers_KD: Rows) -> Iterator[tuple[slice, Sieve, Sie
         yield part, Sieve.of(rows_ND[part], origin_D), centers
 
 
-def _decided(rows: Sieve, centers: Sieve, halves_PK: Rows) -> Positions:
+def _decided(rows: Sieve, centers: Sieve, halves_PK: Approximate) -> Positions:
     """Give the nearest center of each row: the least half, or the least of exact distances."""
     which_P: Positions = halves_PK.argmin(axis=1)
     least_P = halves_PK[np.arange(len(which_P)), which_P]
@@ -108,9 +111,18 @@ def _decided(rows: Sieve, centers: Sieve, halves_PK: Rows) -> Positions:
     contends_PK = halves_PK <= bound_P[:, None]
     row_Q = np.flatnonzero(contends_PK.sum(axis=1) > 1)
     if len(row_Q):
-        row_R, center_R = pairs_of(contends_PK[row_Q])
-        squared_R = exact_pairs(rows, centers, row_Q[row_R], center_R)
-        best_R = np.lexsort((center_R, squared_R, row_R))
-        _, first_Q = np.unique(row_R[best_R], return_index=True)
-        which_P[row_Q] = center_R[best_R[first_Q]]
+        which_P[row_Q] = _among(rows.at(row_Q), centers, contends_PK[row_Q])
     return which_P
+
+
+def _among(rows: Sieve, centers: Sieve, contends_QK: Flags) -> Positions:
+    """Give the nearest of the centers that contend for each row, by finer means."""
+    row_R, center_R = pairs_of(contends_QK)
+    if not rows.is_wide and FINER * len(row_R) > contends_QK.size:
+        finer, finer_centers = rows.finer(), centers.finer()
+        return _decided(finer, finer_centers, lower_halves(finer, finer_centers))
+    squared_R = exact_pairs(rows, centers, row_R, center_R)
+    best_R = np.lexsort((center_R, squared_R, row_R))
+    _, first_Q = np.unique(row_R[best_R], return_index=True)
+    which_Q: Positions = center_R[best_R[first_Q]]
+    return which_Q

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import Field
 
 from winnow.acquisition.reproducible import sum_last
-from winnow.kernels.neighbours import k_nearest
+from winnow.kernels.neighbours import squared_to_nearest
 from winnow.strategies.clusters import Clusters, clusters_of, in_order, sample_in_order
 from winnow.strategies.feasible import Feasible
 from winnow.strategies.protocol import (
@@ -31,7 +31,7 @@ from winnow.strategies.protocol import (
 from winnow.strategies.turns import in_turn
 
 STEP: Final = 62
-COMPARED_MAX: Final = 20_000
+COMPARED_MAX: Final = 1 << 13
 """Members of one cluster that are compared with each other; a sample of larger ones."""
 
 
@@ -47,7 +47,7 @@ class TypiClust:
     typical frame (the authors' program measures again without the frames that are taken).
 
     Costs what `clusters_of` costs, and m²·D multiply-adds for each visited cluster of m frames;
-    above 20,000 frames a simple random sample of them is compared and comes first. Memory: the
+    above 8,192 frames a simple random sample of them is compared and comes first. Memory: the
     sample that centers are trained on, 30 bytes a frame, 16·20 bytes a frame of one cluster.
 
     References
@@ -116,8 +116,7 @@ def mean_distances(rows_ND: Rows, neighbours: int) -> Floats:
     k = max(1, min(neighbours, len(rows_ND) // 2))
     if len(rows_ND) < 2:
         return np.zeros(len(rows_ND))
-    _, squared_NK = k_nearest(rows_ND, k)
-    means_N: Floats = sum_last(np.sqrt(squared_NK)) / k
+    means_N: Floats = sum_last(np.sqrt(squared_to_nearest(rows_ND, k))) / k
     return means_N
 
 

@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 
 from winnow.kernels import nearest, neighbours, sieve
 from winnow.kernels.nearest import lower_to_nearest, nearest_center, pairs_nearer
-from winnow.kernels.neighbours import k_nearest, nearest_of_another_group, tiles_within, within
+from winnow.kernels.neighbours import (
+    k_nearest,
+    nearest_of_another_group,
+    squared_to_nearest,
+    tiles_within,
+    within,
+)
 from winnow.kernels.protocol import Floats, Rows
-from winnow.kernels.sieve import Sieve, closer_than, lower_halves, origin_of
+from winnow.kernels.sieve import Approximate, Sieve, closer_than, lower_halves, origin_of
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -33,31 +39,36 @@ def alike(seed: int, n: int, dimension: int = 8) -> Rows:
     return (near + 100).astype(np.float32)
 
 
-@pytest.fixture
-def as_wrong_as_can_be(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(params=[30, 10**9], ids=["as it is", "always in float64 too"])
+def as_wrong_as_can_be(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """A BLAS whose products are off by nearly all that the bounds allow."""
     rng = np.random.default_rng(0)
 
-    def sloppy(rows: Sieve, others: Sieve) -> Rows:
+    def sloppy(rows: Sieve, others: Sieve) -> Approximate:
         halves = lower_halves(rows, others)
         off = rng.uniform(-0.9, 0.9, halves.shape)
-        wrong: Rows = halves + off * (rows.widths_N[:, None] + others.widths_N)
-        return wrong.astype(np.float32)
+        wrong: Floats = halves + off * (rows.widths_N[:, None] + others.widths_N)
+        return wrong if rows.is_wide else wrong.astype(np.float32)
 
     for module in (sieve, nearest, neighbours):
         monkeypatch.setattr(module, "lower_halves", sloppy)
+        monkeypatch.setattr(module, "FINER", request.param)
 
 
+@pytest.mark.parametrize("wide", [False, True])
 @pytest.mark.parametrize("scale", [1e-30, 1e-22, 1e-3, 1.0, 1e6, 1e15])
 @pytest.mark.parametrize("offset", [0.0, 50.0])
 @pytest.mark.parametrize("dimension", [1, 7, 300])
-def test_bounds_hold_at_every_scale(scale: float, offset: float, dimension: int) -> None:
+def test_bounds_hold_at_every_scale(
+    scale: float, offset: float, dimension: int, *, wide: bool
+) -> None:
     rng = np.random.default_rng(dimension)
     rows = ((rng.standard_normal((40, dimension)) + offset) * scale / (1 + offset)).astype(
         np.float32
     )
     origin = origin_of(rows)
-    one, other = Sieve.of(rows, origin), Sieve.of(rows[::-1].copy(), origin)
+    one = Sieve.of(rows, origin, wide=wide)
+    other = Sieve.of(rows[::-1].copy(), origin, wide=wide)
     low = lower_halves(one, other).astype(np.float64) + one.squares_N[:, None]
     exact = squared(rows, rows[::-1])
     assert (low - one.widths_N[:, None] <= exact).all()
@@ -99,6 +110,15 @@ def test_neighbours_are_those_of_brute_force(seed: int, n: int, dimension: int) 
     pos, found = k_nearest(rows, k)
     assert pos.tolist() == expected.tolist()
     assert found.tolist() == np.take_along_axis(exact, expected, axis=1).tolist()
+
+
+@given(SEEDS, st.integers(2, 40), st.integers(1, 3))
+def test_equal_rows_are_neighbours_as_often_as_they_occur(
+    seed: int, n: int, dimension: int
+) -> None:
+    rows = grid(seed, n, dimension)
+    k = min(5, n - 1)
+    assert squared_to_nearest(rows, k).tolist() == k_nearest(rows, k)[1].tolist()
 
 
 @given(SEEDS, st.integers(1, 40), st.integers(1, 4))
