@@ -40,7 +40,7 @@ READMES = sorted(
         for path in ROOT.glob(pattern)
     }
 )
-COMMAND = r"(?:^|`)winnow ([a-z]+)(?: ([a-z]+))?"
+COMMAND = r"(?:^|`)winnow ([a-z]+)(?: ([a-z][a-z-]*))?"
 """A command at the beginning of a line or of inline code."""
 parts = pytest.mark.parametrize("part", PARTS, ids=lambda folder: folder.name)
 
