@@ -138,22 +138,31 @@ def _check_known(look: Look, known: CloudKnowledge | None) -> None:
 
 
 def _segments(usable: Sequence[Recorded], is_fresh: Flags, options: UploadOptions) -> list[Segment]:
-    """Cut what the cloud does not have into segments; without times, nothing is ever too old."""
-    fresh = np.flatnonzero(is_fresh)
+    """Cut what was recorded into segments, less what the cloud has; their names stay as they are.
+
+    Without times, nothing is ever too old.
+    """
+    size_bytes = np.array([one.size_bytes for one in usable], dtype=np.int64)
     cut = segments_of(
-        np.array([usable[pos].session for pos in fresh], dtype=np.str_),
-        np.array([usable[pos].captured_us for pos in fresh], dtype=np.int64),
-        np.array([usable[pos].size_bytes for pos in fresh], dtype=np.int64),
+        np.array([one.session for one in usable], dtype=np.str_),
+        np.array([one.captured_us for one in usable], dtype=np.int64),
+        size_bytes,
         frames_max=options.segment_frames,
         gap_us=options.segment_gap // MICROSECOND,
         retention_us=None if options.retention is None else options.retention // MICROSECOND,
     )
     found = list[Segment]()
     for segment in cut:
-        positions = fresh[segment.positions]
-        timed = all(usable[pos].captured_at is not None for pos in positions)
-        deadline_us = segment.deadline_us if timed else None
-        found.append(replace(segment, positions=positions, deadline_us=deadline_us))
+        fresh = segment.positions[is_fresh[segment.positions]]
+        if len(fresh):
+            timed = all(usable[pos].captured_at is not None for pos in fresh)
+            left = replace(
+                segment,
+                positions=fresh,
+                size_bytes=int(size_bytes[fresh].sum()),
+                deadline_us=segment.deadline_us if timed else None,
+            )
+            found.append(left)
     return sorted(found, key=lambda segment: segment.name)
 
 

@@ -133,6 +133,11 @@ def test_what_the_cloud_has_by_id_is_not_sent_again(
     manifest = send(source, store, signer, known=cloud([], frame_ids=ids)).manifest
     assert {frame.session for frame in manifest.frames} == {"day"}
     assert manifest.left_behind.n_known == 4
+    part = plan(
+        source, known=cloud([], frame_ids={one.frame_id for one in look(source).usable[:3]})
+    )
+    names = [(one.name, one.size_bytes) for one in part.segments]  # names are those of a first try
+    assert names == [("day/0001", 100), ("night/0000", 200), ("night/0001", 200)]
     assert manifest.n_observations == 8
 
 
