@@ -20,7 +20,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "batch": ("winnow.cli.batch", "app", "Show, approve, reject or amend a proposed batch."),
     "label": ("winnow.cli.label", "app", "Promote labels, count them, show a label's history."),
     "budget": ("winnow.cli.budget", "app", "Allocate, show, transfer, adjust, close, report."),
-    "policy": ("winnow.cli.policy", "app", "Check a round policy before opening a round."),
+    "policy": ("winnow.cli.policy", "app", "Check, explain and start round policies."),
     "select": ("winnow.cli.select", "select", "Choose a batch from files alone, no service."),
     "replay": ("winnow.cli.replay", "replay", "Choose a round's batch again, compare every byte."),
     "report": ("winnow.cli.report.command", "report", "Write the report of a state folder."),

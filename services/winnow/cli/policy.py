@@ -16,8 +16,12 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
     rich_markup_mode="rich",
-    help="Check a round policy before using it.",
+    help="Check, explain and start round policies.",
 )
+File = Annotated[
+    str,
+    typer.Argument(help="Round policy (YAML), or a preset's name.", show_default=False),
+]
 
 
 @app.callback()
@@ -27,22 +31,88 @@ def policy() -> None:
 
 @app.command()
 def check(
-    file: Annotated[Path, typer.Argument(help="Round policy (YAML).", show_default=False)],
+    file: File,
     full: Annotated[bool, typer.Option("--full", help="Print it with every default.")] = False,
 ) -> None:
-    """List every mistake in a policy at once; needs no state folder.
+    """List every mistake in a policy at once, each with its line; needs no state folder.
 
     [bold]winnow policy check policy.yaml[/bold]
     """
-    from winnow.policy.model import parse_policy
-
-    parsed = parse_policy(read_text(file), where=str(file))
+    parsed = policy_named(file)
     if full:
         import yaml
 
         typer.echo(yaml.safe_dump(parsed.model_dump(mode="json"), sort_keys=False), nl=False)
     else:
         typer.echo(f"{file}: policy {parsed.name!r} is sound, sha256 {parsed.sha256}")
+
+
+@app.command()
+def explain(
+    file: Annotated[
+        str,
+        typer.Argument(help="Round policy (YAML), or a preset's name; none: the default policy."),
+    ] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say in plain words, step by step, what a policy will do, with its numbers.
+
+    [bold]winnow policy explain policy.yaml[/bold]
+    """
+    import json
+    from dataclasses import asdict
+
+    from winnow.policy.explain import explain as explained
+
+    parsed = policy_named(file)
+    steps = explained(parsed)
+    if as_json:
+        typer.echo(json.dumps([asdict(step) for step in steps], indent=2, ensure_ascii=False))
+        return
+    typer.echo(
+        f"Policy {parsed.name!r}" + (f": {parsed.description}" if parsed.description else "")
+    )
+    for place, step in enumerate(steps, 1):
+        typer.echo(f"\n{place}. {step.title}")
+        for sentence in step.sentences:
+            typer.echo(f"   {sentence}")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of policies, for editors and other tools.
+
+    [bold]winnow policy schema > policy.schema.json[/bold]
+    """
+    from winnow.policy.schema import schema_text
+
+    typer.echo(schema_text(), nl=False)
+
+
+@app.command()
+def presets() -> None:
+    """List the policies that come with Winnow, and when to use each.
+
+    [bold]winnow policy show NAME[/bold] prints one to start from.
+    """
+    from winnow.cli.presets import NAMES, preset
+
+    width = max(map(len, NAMES))
+    for name in NAMES:
+        typer.echo(f"{name:<{width}}  {preset(name).description}")
+
+
+@app.command()
+def show(
+    name: Annotated[str, typer.Argument(help="Name of a preset.", show_default=False)],
+) -> None:
+    """Print a preset as a file to start from.
+
+    [bold]winnow policy show balanced > policy.yaml[/bold]
+    """
+    from winnow.cli.presets import preset_text
+
+    typer.echo(preset_text(name), nl=False)
 
 
 def policy_named(name: str) -> Policy:
@@ -53,10 +123,13 @@ def policy_named(name: str) -> Policy:
     BadInput
         The file cannot be read or has mistakes.
     """
+    from winnow.cli.presets import NAMES, preset
     from winnow.policy.model import Policy, parse_policy
 
     if not name:
         return Policy()
+    if name in NAMES and not Path(name).exists():
+        return preset(name)
     return parse_policy(read_text(Path(name)), where=name)
 
 

@@ -81,7 +81,7 @@ class Document:
                 here = (*here, part)
         if not here:
             return (1, 1)
-        return (self.keys if of_key or here[-1] != path[-1] else self.values)[here]
+        return (self.keys if of_key else self.values)[here]
 
 
 def read_document(text: str | bytes, *, where: str = "policy") -> Document:
