@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -35,26 +36,22 @@ class Descending:
         self._order = np.empty(0, dtype=np.intp)
         self._rest: Positions | None = None
         """None: all of them."""
-        self._start, self._epoch = 0, 0
 
-    def first_open(self, feasible: Feasible) -> int | None:
-        """Give the best frame that may take the next place; none: no frame may.
+    def open_frames(self, feasible: Feasible) -> Iterator[int]:
+        """Give, again and again, the best frame that may take the next place.
 
-        All calls together cost one pass over the order, and another one whenever a floor changes
-        its mind.
+        Whoever asks takes it, or lets somebody else take it, before asking again. Costs one pass
+        over the order in all, and another one whenever a floor changes its mind.
         """
-        if feasible.epoch != self._epoch:
-            self._start, self._epoch = 0, feasible.epoch
-        width = 16
-        while True:
-            part = self._order[self._start : self._start + width]
-            is_open = feasible.open_N[part]
-            if is_open.any():
-                self._start += int(np.argmax(is_open))
-                return int(self._order[self._start])
-            self._start, width = self._start + len(part), 2 * width
-            if self._start == len(self._order) and not self._sort_more():
-                return None
+        start, epoch = 0, feasible.epoch
+        while feasible.n_open:
+            if feasible.epoch != epoch:
+                start, epoch = 0, feasible.epoch
+            width = 16
+            while not (is_open := feasible.open_N[self.head(start + width)[start:]]).any():
+                start, width = start + len(is_open), 2 * width
+            start += int(np.argmax(is_open))
+            yield int(self._order[start])
 
     def head(self, n: int) -> Positions:
         """Give the first n of the order."""

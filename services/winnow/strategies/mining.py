@@ -77,9 +77,10 @@ class Mining:
         order = Descending(worth_N, rank_N)
         feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
         apart = _Apart(order, embeddings_of(candidates), self.min_distance)
+        any_open = order.open_frames(feasible)
         while len(picks) < n:
             pos, near = apart.first_open(feasible), ""
-            if pos is None and (pos := order.first_open(feasible)) is not None:
+            if pos is None and (pos := next(any_open, None)) is not None and self.min_distance:
                 near = f", nearer than {self.min_distance:g} to a chosen frame"
             if pos is None:
                 break

@@ -16,6 +16,7 @@ from winnow.strategies.bait import Bait
 from winnow.strategies.batchbald import BatchBALD
 from winnow.strategies.cluster_margin import ClusterMargin
 from winnow.strategies.cluster_representatives import KMeans
+from winnow.strategies.cost_benefit import CostBenefit
 from winnow.strategies.coverage import Coverage
 from winnow.strategies.dpp import GreedyDPP
 from winnow.strategies.facility_location import FacilityLocation
@@ -53,6 +54,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
         Bait,
         RoundRobin,
         Trajectory,
+        CostBenefit,
         Coverage,
         Mining,
     )

@@ -82,17 +82,14 @@ class RoundRobin:
         """See `Strategy.choose`; the utility is the score for the class whose turn it was."""
         rank_N = check(candidates, n, self.needs)
         scores = self._scores(candidates)
-        turns = [(what, scores_N, Descending(scores_N, rank_N)) for what, scores_N in scores]
         feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
+        orders = [Descending(each_N, rank_N).open_frames(feasible) for _, each_N in scores]
         while len(picks) < n and feasible.n_open:
-            for what, scores_N, order in turns:
-                pos = order.first_open(feasible) if len(picks) < n else None
-                if pos is None:
-                    break
-                score = float(scores_N[pos])
-                turn = len(picks) // len(turns) + 1
-                picks.append(Pick(pos, score, f"{what}: score {score:.3g}, turn {turn}"))
-                feasible.take(pos)
+            turn, place = divmod(len(picks), len(scores))
+            (what, each_N), pos = scores[place], next(orders[place])
+            told = f"{what}: score {each_N[pos]:.3g}, turn {turn + 1}"
+            picks.append(Pick(pos, float(each_N[pos]), told))
+            feasible.take(pos)
         return picks
 
     def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
