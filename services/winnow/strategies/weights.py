@@ -68,8 +68,7 @@ class Weighted:
             value = column_of(self.candidates, weight.column)[pos : pos + 1]
             amount = float(_weight_of(weight, value, self.mode)[0])
             if amount != neutral:
-                shown = f"{float(value[0]):g}" if value.dtype.kind == "f" else str(value[0])
-                told.append(f"{weight.column}={shown or 'unknown'} {sign}{amount:g}")
+                told.append(f"{weight.column}={_shown(value)} {sign}{amount:g}")
         return ", ".join(told)
 
 
@@ -116,6 +115,12 @@ def weighted_scores(
         weight_N = weight_N * amount_N if mode == "multiply" else weight_N + amount_N
     weighted_N = scores_N * weight_N if mode == "multiply" else scores_N + weight_N
     return Weighted(weighted_N, weight_N, candidates, tuple(weights), mode)
+
+
+def _shown(value: Column) -> str:
+    """Give the one value of a column as people read it."""
+    text = f"{float(value[0]):g}" if value.dtype.kind == "f" else str(value[0])
+    return "unknown" if text in ("", "nan") else text
 
 
 def _weight_of(weight: ValueWeight | SlopeWeight, column: Column, mode: Mode) -> Floats:
