@@ -12,6 +12,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.unit.fleet.vehicle import NOW, cloud, key_pair, recordings, send
@@ -42,6 +43,7 @@ def manifest(tmp_path: Path) -> UploadSelectionManifest:
         next_window=timedelta(minutes=40),
         model_version="m3",
         segment_frames=4,
+        scores=np.arange(1.0, 1.0 + source.n_frames),
     )
     if os.environ.get("WINNOW_GOLDEN") == "rewrite":
         KEY.write_bytes((tmp_path / "keys" / "v7.pem").read_bytes())

@@ -104,7 +104,10 @@ class UploadedFrame(_Part):
     calibrated: bool
     tags: dict[str, str]
     stands_for: float
-    """So many of the vehicle's observations are nearest to it and to nothing in the cloud."""
+    """So many of the vehicle's observations are nearer to it than to all else that is sent or in
+    the cloud; each counts its score where scores weigh."""
+    score: float | None
+    """Uncertainty of the vehicle's model, if it weighed."""
     known_label: str | None = None
     """For trying things out with scripted annotators; a vehicle on the road knows none."""
 

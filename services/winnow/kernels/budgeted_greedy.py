@@ -96,6 +96,7 @@ def budgeted_greedy(
     *,
     allowed_G: Flags | None = None,
     already: Sequence[int] = (),
+    bounds_G: Floats | None = None,
     bounded: bool = True,
 ) -> tuple[Chosen, G]:
     """Give the better of two greedy choices under budgets, and the objective grown by it.
@@ -113,6 +114,8 @@ def budgeted_greedy(
         What may be chosen; all unless told.
     already
         Elements that the budgets have paid for before; the objective has them, too.
+    bounds_G
+        What `objective.bounds` gave, for whoever asks for several choices.
     bounded
         Bounds are much cheaper than gains, and worth a look before them.
 
@@ -134,7 +137,8 @@ def budgeted_greedy(
     """
     costs_G = budgets[0].costs_G
     allowed = np.ones(len(costs_G), dtype=np.bool_) if allowed_G is None else allowed_G
-    start = _Start(budgets, np.argsort(rank_G), objective.bounds(), allowed, already, bounded)
+    bounds_G = objective.bounds() if bounds_G is None else bounds_G
+    start = _Start(budgets, np.argsort(rank_G), bounds_G, allowed, already, bounded)
     alike = len(np.unique(costs_G[allowed])) <= 1
     made = [_greedy(objective.copy(), start, rule) for rule in (("plain",) if alike else RULES)]
     return max(made, key=lambda one: one[1].value)

@@ -57,7 +57,8 @@ class UploadPlan:
     options: UploadOptions
     look: Look
     known: CloudKnowledge | None
-    weighted: bool
+    scores: Floats | None
+    """Of `look.usable`."""
     segments: tuple[Segment, ...]
     """By name; positions are those of `look.usable`."""
     choice: UploadChoice
@@ -101,9 +102,10 @@ def plan_upload(
     ids = np.array([one.frame_id for one in usable], dtype=np.str_)
     is_fresh = np.array([known is None or i not in known.frame_ids for i in ids], dtype=np.bool_)
     segments = _segments(usable, is_fresh, options)
+    worth = None if scores is None else scores[[one.pos for one in usable]]
     candidates = Candidates(
         frame_ids=ids,
-        scores_N=None if scores is None else scores[[one.pos for one in usable]],
+        scores_N=worth,
         embeddings_ND=look.embeddings,
         centers_LD=None if known is None else known.embeddings,
     )
@@ -120,7 +122,7 @@ def plan_upload(
         in_order = np.array(sorted(sent, key=lambda pos: usable[pos].frame_id), dtype=np.intp)
         uploads = look.embeddings[in_order]
         standing[in_order] = stands_for(candidates, uploads, candidates.centers_LD)
-    return UploadPlan(options, look, known, scores is not None, tuple(segments), choice, standing)
+    return UploadPlan(options, look, known, worth, tuple(segments), choice, standing)
 
 
 def _check_known(look: Look, known: CloudKnowledge | None) -> None:

@@ -158,7 +158,7 @@ def _manifest(
         key_fingerprint=fingerprint,
         expires_at=now + options.valid,
         model_version=options.model_version,
-        weighted=plan.weighted,
+        weighted=plan.scores is not None,
         encoder_version=plan.look.encoder_version,
         selector_version=SELECTOR_VERSION,
         seed=options.seed,
@@ -231,6 +231,7 @@ def _frames(
                 calibrated=frame.calibrated,
                 tags=dict(frame.tags),
                 stands_for=float(plan.standing[pos]),
+                score=None if plan.scores is None else float(plan.scores[pos]),
                 known_label=frame.label if plan.options.labels else None,
             )
 

@@ -150,11 +150,13 @@ def choose_labels(
     rank_N = check(candidates, 0, NEEDS)
     price_N = _prices(candidates)
     _refuse_negative("price or budget", price_N, np.array([budget_micros]))
-    coverage = _coverage(candidates, centers_of(candidates), observed or candidates)
+    ground = candidates if observed is None else observed
+    coverage = _coverage(candidates, centers_of(candidates), ground)
     budget = Budget(price_N, np.array([budget_micros], dtype=np.int64))
     alone = [] if sender_N is None else [sender_N == one for one in np.unique(sender_N)]
+    bounds_N = coverage.bounds()
     tried = [
-        budgeted_greedy(coverage, [budget], rank_N, allowed_G=allowed_N)
+        budgeted_greedy(coverage, [budget], rank_N, allowed_G=allowed_N, bounds_G=bounds_N)
         for allowed_N in [None, *(alone if len(alone) > 1 else [])]
     ]
     chosen, _ = max(tried, key=lambda one: one[1].value)

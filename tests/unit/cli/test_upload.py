@@ -138,6 +138,7 @@ def test_what_the_cloud_knows_and_the_models_doubts_change_the_choice(
     capsys.readouterr()
     assert upload("--dry-run", *given, "--scores", "scores.npy", budget="1KB") == 0
     assert "night/0001" in capsys.readouterr().out
+    assert document["frames"][0]["score"] is None
 
 
 def test_sub_folders_are_sessions_unless_labels_are_to_be_sent(vehicle: Path) -> None:

@@ -140,11 +140,12 @@ def send(
     signer: Ed25519Signer,
     *,
     known: CloudKnowledge | None = None,
+    scores: npt.NDArray[np.float64] | None = None,
     now: datetime = NOW,
     **changes: object,
 ) -> SentUpload:
     return send_upload(
-        plan(source, known=known, now=now, **changes),  # type: ignore[arg-type]
+        plan(source, known=known, scores=scores, now=now, **changes),
         source,
         blobs=blobs,
         signer=signer,
