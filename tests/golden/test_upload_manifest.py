@@ -43,7 +43,7 @@ def manifest(tmp_path: Path) -> UploadSelectionManifest:
         next_window=timedelta(minutes=40),
         model_version="m3",
         segment_frames=4,
-        scores=np.arange(1.0, 1.0 + source.n_frames),
+        scores=np.arange(1, 1 + source.n_frames).astype(np.float64),
     )
     if os.environ.get("WINNOW_GOLDEN") == "rewrite":
         KEY.write_bytes((tmp_path / "keys" / "v7.pem").read_bytes())
