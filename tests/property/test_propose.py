@@ -11,17 +11,18 @@ from hypothesis import strategies as st
 
 from winnow.domain.errors import BadInput
 from winnow.estimation.horvitz_thompson import Sample, hajek, horvitz_thompson
-from winnow.policy.model import Policy, parse_policy
 from winnow.policy.inputs import SelectionInputs
+from winnow.policy.model import Policy, parse_policy
 from winnow.policy.select import propose
 
 PRICE = 80_000
 
 
 def policy(strategy: str, size: int, share: float, acquisition: str = "bald") -> Policy:
+    options = ", shortlist_factor: 2" if strategy == "shortlist_k_center" else ""
     return parse_policy(
-        f"selection: {{batch_size: {size}, strategy: {strategy}, cold_start: random, "
-        f"acquisition: {acquisition}, shortlist_factor: 2}}\nrandom_arm: {{share: {share}}}\n"
+        f"selection: {{batch_size: {size}, strategy: {{name: {strategy}{options}}}, "
+        f"cold_start: random, acquisition: {acquisition}}}\nrandom_arm: {{share: {share}}}\n"
     )
 
 
@@ -49,7 +50,7 @@ def inputs_of(rules: Policy, *, n: int, n_gated: int = 0, seed: int = 0, data: i
 
 
 CASES = {
-    "strategy": st.sampled_from(["top_k", "random", "k_center", "shortlist_k_center"]),
+    "strategy": st.sampled_from(["top_k", "random", "k_center", "shortlist_k_center", "power"]),
     "n": st.integers(0, 40),
     "size": st.integers(1, 30),
     "share": st.sampled_from([0.0, 0.1, 0.5, 1.0]),
@@ -81,6 +82,10 @@ def test_a_batch_is_distinct_affordable_ungated_and_told(
     assert len(proposal.reasons) == n
     inclusion = proposal.inclusion
     assert np.isnan(inclusion[proposal.gates != ""]).all()
+    if proposal.decision.strategy.inclusion == "drawn":
+        assert np.isnan(inclusion[arms == "policy"]).all()
+        assert (inclusion[np.isin(arms, ["random", "both"])] > 0).all()
+        return
     assert ((inclusion[batch] > 0) & (inclusion[batch] <= 1)).all()
     fills = cold or strategy in ("random", "k_center")
     if fills or int(inputs.scored.sum()) >= proposal.sizes.n_frames:
@@ -180,3 +185,64 @@ def test_arrays_of_different_pools_are_refused() -> None:
     inputs = inputs_of(policy("top_k", 4, 0.5), n=9)
     with pytest.raises(BadInput, match="gates: expected 8 rows, found 9"):
         replace(inputs, frame_ids=inputs.frame_ids[1:])
+
+
+def priced(data: int, prices: list[int], share: float, strategy: str, micros: int,
+           size: int) -> SelectionInputs:  # fmt: skip
+    rules = policy(strategy, size, share).model_dump(mode="json")
+    rules["money"] = {"label_price_micros": 10, "price_column": "price"}
+    inputs = inputs_of(Policy.model_validate(rules), n=len(prices), data=data, micros=micros)
+    n = len(prices)
+    return replace(
+        inputs,
+        scored=np.ones(n, np.bool_),
+        probs_NMC=np.random.default_rng(data).dirichlet(np.ones(3), (n, 2)).astype(np.float32),
+        columns={"price": np.array(prices, dtype=np.float64)},
+    )
+
+
+@settings(max_examples=60)
+@given(
+    prices=st.lists(st.integers(0, 30), min_size=1, max_size=25),
+    share=st.sampled_from([0.0, 0.1, 0.5, 1.0]),
+    strategy=CASES["strategy"],
+    micros=st.integers(0, 200),
+    size=st.integers(1, 25),
+    data=CASES["data"],
+)
+def test_frames_of_different_prices_never_cost_more_than_there_is(
+    prices: list[int], share: float, strategy: str, micros: int, size: int, data: int
+) -> None:
+    inputs = priced(data, prices, share, strategy, micros, size)
+    proposal = propose(inputs)
+    batch, costs = proposal.batch, np.array(prices)
+    assert costs[batch].sum() <= micros
+    assert proposal.rows.price_micros.tolist() == costs[batch].tolist()
+    drawn = int(np.isin(proposal.arms, ["random", "both"]).sum())
+    assert drawn == proposal.sizes.n_random <= len(batch)
+    assert np.sort(costs)[::-1][: proposal.sizes.n_random].sum() <= micros
+    inclusion = proposal.inclusion
+    assert ((inclusion[batch] > 0) | np.isnan(inclusion[batch])).all()
+    if not proposal.sizes.n_random and proposal.decision.strategy.inclusion == "certain":
+        assert (inclusion[batch] == 1).all()
+
+
+def test_what_inclusion_says_of_frames_of_different_prices_is_true_over_seeds() -> None:
+    prices = [3, 9, 1, 4, 4, 8, 2, 7, 5, 6, 3, 3, 9, 2, 2, 1, 6, 5, 4, 8]
+    base = priced(5, prices, 0.25, "top_k", 45, 12)
+    first = propose(base)
+    assert (first.sizes.n_random, first.sizes.arm_micros_max) == (3, 26)
+    certain = first.inclusion == 1.0
+    assert 3 <= certain.sum() < len(first.batch)
+    counts = np.zeros(20)
+    for seed in range(500):
+        found = propose(replace(base, seed=seed))
+        counts[found.batch] += 1
+        np.testing.assert_array_equal(found.inclusion == 1.0, certain)
+    assert (counts[certain] == 500).all()
+    chosen = {pick.pos for pick in first.decision.choice.picks}
+    others = np.array([pos not in chosen for pos in range(20)])
+    rate = first.sizes.n_random / 20
+    error = np.sqrt(rate * (1 - rate) / 500)
+    assert (np.abs(counts[others] / 500 - rate) < 4 * error).all()
+    np.testing.assert_array_equal(first.inclusion[others], rate)
