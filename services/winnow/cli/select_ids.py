@@ -91,7 +91,7 @@ def _refuse_twice(column: pa.ChunkedArray, where: str) -> None:
 def texts_of(column: pa.ChunkedArray, *, width: int) -> Strings:
     """Give texts as NumPy's, without a Python object for each where they are ASCII."""
     texts: Strings = np.zeros(len(column), dtype=f"<U{max(1, width)}")
-    letters = texts.view(np.uint32).reshape(len(column), -1)
+    letters = texts.view(np.uint32).reshape(len(column), max(1, width))
     start = 0
     for chunk in column.chunks:
         for first in range(0, len(chunk), _BLOCK):
