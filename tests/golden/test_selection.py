@@ -22,6 +22,8 @@ from winnow.domain.blob_ref import BlobRef
 from winnow.evidence.annotation_batch import AnnotationBatch
 from winnow.evidence.artifact import Artifact, Producer
 from winnow.evidence.candidate_record import CandidateRecord, CandidateRecord1
+from winnow.policy.constraint_section import ConstraintSection
+from winnow.policy.model import parse_policy
 from winnow.testing.manual_clock import ManualClock
 
 PRODUCER = Producer(service="selection", version="0", commit="")
@@ -104,3 +106,14 @@ def test_a_record_of_the_first_version_is_read_for_ever() -> None:
     read = CandidateRecord1.model_validate(stored)
     assert read.verify()
     assert read.model_dump(mode="json") == stored
+
+
+def test_what_the_first_selector_stored_is_read_for_ever() -> None:
+    """Both files were written by selector 1 and are never rewritten."""
+    policy = parse_policy((FOLDER / "selection" / "policy.1.json").read_bytes())
+    assert str(policy.selection.strategy) == "shortlist_k_center (shortlist_factor 3.0)"
+    assert (policy.selection.batch_size, policy.selection.acquisition) == (6, "entropy")
+    assert policy.constraints == ConstraintSection()
+    batch = Batch.model_validate_json((FOLDER / "selection" / "batch.1.json").read_bytes())
+    assert (batch.selector_version, batch.n_asked, batch.strategy) == ("1", None, "")
+    assert batch.acquisitions == ("bald", "entropy", "least_confidence", "margin")

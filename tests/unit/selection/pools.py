@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -56,10 +57,12 @@ def store_pool(
     committee: bool = True,
     unscored: int = 0,
     seed: int = 11,
+    tags: Callable[[int], str] = lambda _: "{}",
 ) -> StoredPool:
     rng = np.random.default_rng(seed)
     parts = [
-        _part(blobs, rng, start, min(10, n_frames - start)) for start in range(0, n_frames, 10)
+        _part(blobs, rng, start, min(10, n_frames - start), tags)
+        for start in range(0, n_frames, 10)
     ]
     ids = [frame_id(i) for i in range(n_frames)]
     eligible = [f for i, f in enumerate(ids) if i % 7]
@@ -97,7 +100,9 @@ def store_pool(
     return StoredPool(event, tuple(eligible), tuple(f for f in ids if f not in eligible), labeled)
 
 
-def _part(blobs: Blobs, rng: np.random.Generator, start: int, n: int) -> SnapshotPart:
+def _part(
+    blobs: Blobs, rng: np.random.Generator, start: int, n: int, tags: Callable[[int], str]
+) -> SnapshotPart:
     rows = range(start, start + n)
     frames = {
         "frame_id": [frame_id(i) for i in rows],
@@ -111,7 +116,7 @@ def _part(blobs: Blobs, rng: np.random.Generator, start: int, n: int) -> Snapsho
         "sensor": ["front"] * n,
         "vehicle": ["v1"] * n,
         "site": ["yard"] * n,
-        "tags": ["{}"] * n,
+        "tags": [tags(i) for i in rows],
         "privacy_blocked": [False] * n,
         "calibrated": [True] * n,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -262,3 +263,82 @@ def test_label_keys_are_those_of_the_first_revision(world: World) -> None:
         (begun,) = view.labels.history(key)
     assert begun.actor == Actor("selection", Role.SELECTOR)
     assert json.loads(begun.evidence)["sha256"] == world.batch.candidates.sha256
+
+
+CONSTRAINED = """
+selection: {batch_size: 10, strategy: top_k, acquisition: entropy}
+random_arm: {share: 0.2}
+scores: {only: speed > 2}
+risk: {weights: [{column: weather, values: {fog: 3}}]}
+constraints:
+  gap_seconds: 2
+  caps: {session: 6}
+  minimums: [{column: weather, value: fog, frames: 2}, {column: predicted_class, frames: 1}]
+money: {label_price_micros: 80000, price_column: price}
+"""
+
+
+def tags(i: int) -> str:
+    """Frame 5 and its like are foggy; every fourth has a price of its own."""
+    found: dict[str, object] = {"speed": i / 2, "weather": "fog" if i % 10 == 5 else "sun"}
+    if i % 4 == 0:
+        found["price"] = 120_000 + i
+    return json.dumps(found, sort_keys=True, separators=(",", ":"))
+
+
+def test_constraints_conditions_risk_and_prices_come_from_the_snapshots_columns(
+    world: World,
+) -> None:
+    world.fund(100 * PRICE)
+    pool = store_pool(world.blobs, CONSTRAINED, tags=tags)
+    (event,) = world.hears(pool)
+    assert isinstance(event, BatchSelected)
+    rows = read_table(world.blobs, world.batch.table, BATCH).to_pylist()
+    number = {row["frame_id"]: int(row["key"].split("/")[1]) for row in rows}
+    prices = {f: 120_000 + i if i % 4 == 0 else PRICE for f, i in number.items()}
+    assert {row["frame_id"]: row["price_micros"] for row in rows} == prices
+    assert len(set(prices.values())) > 1
+    assert world.batch.price_micros == sum(prices.values()) == world.money.reserved
+    chosen = sorted(number[row["frame_id"]] for row in rows if row["arm"] == "policy")
+    assert min(chosen) > 4
+    assert any(i % 10 == 5 for i in chosen)
+    assert all(b - a >= 2 or a // 20 != b // 20 for a, b in pairwise(chosen))
+    foggy = next(row for row in rows if number[row["frame_id"]] % 10 == 5)
+    assert "risk weather=fog x3" in foggy["reason"]
+    assert replay_batch(world.blobs, world.row.manifest).identical
+    with world.ledger.snapshot() as view:
+        reserved = {r.subject: r.amount for r in view.money.reservations()}
+    assert sorted(reserved.values()) == sorted(prices.values())
+
+
+def test_an_amended_batch_costs_what_its_frames_do(world: World) -> None:
+    world.fund(100 * PRICE)
+    pool = store_pool(world.blobs, CONSTRAINED + "approval: {mode: person}\n", tags=tags)
+    world.hears(pool)
+    dear = next(f for f in pool.eligible if f not in world.frames and int(f[8:], 16) % 4 == 0)
+    gone = world.frames[-1]
+    before = read_table(world.blobs, world.batch.table, BATCH).to_pylist()
+    world.told("amend", removed=[gone], added=[dear], reason="dearer")
+    rows = read_table(world.blobs, world.batch.table, BATCH).to_pylist()
+    expected = sum(r["price_micros"] for r in before[:-1]) + 120_000 + int(dear[8:], 16)
+    assert world.batch.price_micros == sum(r["price_micros"] for r in rows) == expected
+    assert world.money.reserved == expected
+    assert replay_batch(world.blobs, world.row.manifest).identical
+
+
+def test_an_adaptive_batch_size_is_pinned_and_replayed(world: World) -> None:
+    world.fund(100 * PRICE)
+    world.hears(store_pool(world.blobs, "selection: {batch_size: {start: 7, end: 2}}"))
+    assert world.batch.n_asked == len(world.frames) == 7
+    assert replay_batch(world.blobs, world.row.manifest).identical
+
+
+def test_the_record_says_whose_turn_it_was_and_why(world: World) -> None:
+    world.fund(100 * PRICE)
+    rules = "selection: {batch_size: 5, strategy: {name: hybrid, uncertainty_weight: 0.6}, "
+    world.hears(store_pool(world.blobs, rules + "cold_start_rounds: 2, cold_start: k_center}"))
+    assert world.batch.candidate_record is not None
+    record = CandidateRecord.model_validate_json(world.blobs.get(world.batch.candidate_record))
+    assert (record.strategy, record.cold_start) == ("k_center", True)
+    assert record.because == "cold start: 1 of 2 cold rounds are behind"
+    assert world.batch.strategy == "k_center"
