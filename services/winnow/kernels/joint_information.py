@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,8 @@ CONFIGURATIONS_AT_ONCE: Final = 512
 """Terms of one float32 sum; sums of sums are float64."""
 STEP: Final = 43
 """Draws of configurations: one a pick, the same for every seed."""
-_UNIT: Final = float(np.finfo(np.float32).eps) / 2
+_AGAIN: Final = 20.0
+Precision = type[np.float32] | type[np.float64]
 
 
 class JointInformation:
@@ -84,22 +85,39 @@ class JointInformation:
         return gains_K
 
     def upper(self, pos_K: Positions) -> Floats:
-        """Give numbers that the gains do not exceed, quicker; not the same bits everywhere."""
+        """Give numbers that the gains do not exceed, quicker; not the same bits everywhere.
+
+        In float32, and again in float64 where float32 cannot tell a gain from its own error.
+        """
+        upper_K = self._upper(pos_K, np.float32)
+        again = np.flatnonzero(upper_K < _AGAIN * self._off(np.float32))
+        if len(again):
+            upper_K[again] = self._upper(pos_K[again], np.float64)
+        return upper_K
+
+    def _upper(self, pos_K: Positions, kind: Precision) -> Floats:
         upper_K = np.empty(len(pos_K))
         n_members, n_classes = self._probs_NMC.shape[1:]
         n_rows = min(max(1, self.n_configurations), CONFIGURATIONS_AT_ONCE)
         step = max(1, BLOCK_SHORT // ((n_rows + n_members) * n_classes))
         for start in range(0, len(pos_K), step):
-            probs_KMC = self._probs(pos_K[start : start + step]).astype(np.float32)
-            logs = np.log(np.maximum(probs_KMC, np.float32(1e-37)))
+            probs_KMC = self._probs(pos_K[start : start + step]).astype(kind)
+            logs = np.log(np.maximum(probs_KMC, kind(1e-37)))
             own_KM = -(probs_KMC * logs).sum(axis=2, dtype=np.float64)
-            together_K = self._entropy_short(probs_KMC)
+            together_K = self._entropies(probs_KMC, kind)
             upper_K[start : start + step] = together_K - own_KM @ self._share_M
-        # Each probability is off by some M units, each logarithm by a few, each sum by the number
-        # of its terms; all of it is relative to an entropy of at most ln C.
+        return upper_K + self._off(kind)
+
+    def _off(self, kind: Precision) -> float:
+        """Give by how much an upper bound may be too small before this is added.
+
+        Each probability is off by some M units, each logarithm by a few, each sum by the number of
+        its terms; all of it is relative to an entropy of at most ln C.
+        """
+        n_members, n_classes = self._probs_NMC.shape[1:]
         n_roundings = 4 * (n_members + n_classes + CONFIGURATIONS_AT_ONCE + 16)
-        off = n_roundings * _UNIT * (math.log(n_classes) + 1.0) * float(self._share_M.sum())
-        return upper_K + off
+        unit = float(np.finfo(kind).eps) / 2
+        return n_roundings * unit * (math.log(n_classes) + 1.0) * float(self._share_M.sum())
 
     def take(self, pos: int) -> None:
         """Choose a frame: every configuration goes on with every label that it may have."""
@@ -127,7 +145,11 @@ class JointInformation:
         joint_SM = np.ascontiguousarray(self._joint_MS.T)
         self._weight_S = sum_last(joint_SM)
         self._posterior_MS = self._joint_MS / self._weight_S
-        self._short_SM = (joint_SM / self._weight_S[:, None]).astype(np.float32)
+        posterior_SM = joint_SM / self._weight_S[:, None]
+        self._posterior_SM: dict[Precision, npt.NDArray[Any]] = {
+            np.float64: posterior_SM,
+            np.float32: posterior_SM.astype(np.float32),
+        }
         self._share_M = self._joint_MS.sum(axis=1)
 
     def _gain(self, probs_MC: Floats) -> float:
@@ -144,17 +166,18 @@ class JointInformation:
             terms_S[start : start + step] = np.maximum(entropy_of(mean_SC) - expected_S, 0.0)
         return float(sum_last(self._weight_S * terms_S))
 
-    def _entropy_short(self, probs_KMC: npt.NDArray[np.float32]) -> Floats:
+    def _entropies(self, probs_KMC: npt.NDArray[Any], kind: Precision) -> Floats:
         """Give the weighted entropies of the labels, given each configuration."""
         n_frames, n_members, n_classes = probs_KMC.shape
         labels_MX = np.ascontiguousarray(np.moveaxis(probs_KMC, 1, 0)).reshape(n_members, -1)
+        posterior_SM = self._posterior_SM[kind]
         total_X = np.zeros(labels_MX.shape[1])
         for start in range(0, self.n_configurations, CONFIGURATIONS_AT_ONCE):
             some = slice(start, start + CONFIGURATIONS_AT_ONCE)
-            mean_SX = self._short_SM[some] @ labels_MX
-            np.maximum(mean_SX, np.float32(1e-37), out=mean_SX)
+            mean_SX = posterior_SM[some] @ labels_MX
+            np.maximum(mean_SX, kind(1e-37), out=mean_SX)
             mean_SX *= np.log(mean_SX)
-            total_X += self._weight_S[some].astype(np.float32) @ mean_SX
+            total_X += self._weight_S[some].astype(kind) @ mean_SX
         entropy_K: Floats = -total_X.reshape(n_frames, n_classes).sum(axis=1)
         return entropy_K
 

@@ -31,6 +31,10 @@ from winnow.strategies.top_k import by_score
 
 NOTHING_NATS: Final = 1e-9
 """Rounding may leave so much of a gain that is 0."""
+SPENT_SHARE: Final = 1e-3
+"""Of the first gain: what is smaller is noise of the members, not worth what it costs to rank."""
+
+NEXT_TO_NOTHING: Final = "its label tells next to nothing beside those chosen"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,9 +42,9 @@ class BatchBALD:
     """Takes, again and again, the frame whose label tells most beside the labels of the chosen.
 
     The sum of BALD scores counts what two alike frames tell twice; this counts it once. All labels
-    together tell at most ln M nats about M members: once that is spent (no frame adds 1e-9 nats),
-    the rest of the batch goes by BALD score, then by frame id. For batches much larger than M,
-    `top_k` on `bald`, `badge` or the drawn strategies serve better.
+    together tell at most ln M nats about M members: once that is spent (no frame adds a thousandth
+    of what the first one told), the rest of the batch goes by BALD score, then by frame id. For
+    batches much larger than M, `top_k` on `bald`, `badge` or the drawn strategies serve better.
 
     Notes
     -----
@@ -74,7 +78,7 @@ class BatchBALD:
         constraints: Sequence[Constraint] = (),
         floors: Sequence[Floor] = (),
     ) -> list[Pick]:
-        """See `Strategy.choose`; the utility is what the label adds to the rest, in nats."""
+        """See `Strategy.choose`; the utility is what the label adds, none once all is spent."""
         rank_N = check(candidates, n, self.needs)
         probs_NMC = probs_of(candidates)
         feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
@@ -93,7 +97,8 @@ class BatchBALD:
         )
         while len(picks) < n and (found := lazy.best(feasible.open_N, feasible.epoch)):
             pos, gain = found
-            if gain <= NOTHING_NATS:
+            told = picks[0].utility if picks else None
+            if gain <= max(NOTHING_NATS, SPENT_SHARE * (told or 0.0)):
                 break
             about = "" if joint.is_exact else "about "
             reason = f"its label tells {about}{gain:.3g} nats more about the members"
@@ -105,19 +110,15 @@ class BatchBALD:
 
     def passed_over(self, candidates: Candidates, picks: Sequence[Pick], n: int) -> Sequence[str]:
         """See `Strategy.passed_over`."""
-        last = picks[-1].utility if picks else None
-        text = (
-            "not among the first frames"
-            if last is None
-            else f"its label would tell at most {last:.3g} nats more about the members"
-        )
+        text = NEXT_TO_NOTHING if picks else "batch of size 0"
+        if picks and (last := picks[-1].utility) is not None:
+            text = f"its label would tell at most {last:.3g} nats more about the members"
         return [text] * len(candidates)
 
 
 def _by_bald(bald_N: Floats, rank_N: Ranks, feasible: Feasible, n: int) -> list[Pick]:
     picks = list[Pick]()
     for pos in islice(open_in_order(by_score(bald_N, rank_N), feasible), n):
-        alone = f"alone it tells {bald_N[pos]:.3g} nats"
-        picks.append(Pick(pos, 0.0, f"no label tells more beside those chosen; {alone}"))
+        picks.append(Pick(pos, None, f"{NEXT_TO_NOTHING}; alone it tells {bald_N[pos]:.3g} nats"))
         feasible.take(pos)
     return picks

@@ -52,7 +52,7 @@ def test_the_batch_is_full_when_nothing_more_can_be_told() -> None:
     assert len(picks) == 12
     assert [pick.pos for pick in picks[:5]] == [0, 1, 2, 3, 4]
     assert picks[0].utility == pytest.approx(np.log(2))
-    assert all(pick.utility == 0.0 for pick in picks[1:])
+    assert all(pick.utility is None for pick in picks[1:])
     rest = [pick.pos for pick in picks[5:]]
     by_score = np.lexsort((np.arange(30), -bald(pool_of(probs).probs_NMC)))[5:12]  # type: ignore[arg-type]
     assert rest == by_score.tolist()
