@@ -77,8 +77,8 @@ def inverse_of(matrix_RR: Floats) -> Floats:
 
     Examples
     --------
-    >>> inverse_of(np.array([[2.0, 0.0], [0.0, 4.0]])).tolist()
-    [[0.5, 0.0], [0.0, 0.25]]
+    >>> inverse_of(np.array([[2.0, 1.0], [1.0, 1.0]])).tolist()
+    [[1.0, -1.0], [-1.0, 2.0]]
     """
     inverse_RR = matrix_RR.copy()
     for row in range(len(inverse_RR)):

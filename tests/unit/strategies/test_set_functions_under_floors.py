@@ -24,7 +24,7 @@ class KeepPlaces:
         self.left -= int(self.wanted[pos])
 
     def only(self, n_places: int) -> Flags | None:
-        return self.wanted if 0 < self.left and n_places <= self.left else None
+        return self.wanted if self.left > 0 and n_places <= self.left else None
 
 
 @pytest.mark.parametrize("name", ["facility_location", "dpp", "batchbald", "bait"])
