@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
 from winnow.kernels.budgeted_greedy import Budget, Chosen, budgeted_greedy
+from winnow.kernels.facility_location import FacilityLocation
 from winnow.kernels.group_coverage import GroupCoverage
 from winnow.kernels.philox import order_of
 from winnow.kernels.similarity import Similarity
@@ -197,7 +198,7 @@ def _coverage(
     segments: Sequence[Segment],
     seed: int,
     observations_max: int,
-) -> tuple[GroupCoverage, int]:
+) -> tuple[FacilityLocation, int]:
     """Give the coverage by what the cloud knows, observations in the order of their frame ids."""
     rows_ND = embeddings_of(candidates)
     drawn = order_of(candidates.frame_ids, seed=seed, step=STEP)[:observations_max]
@@ -205,24 +206,35 @@ def _coverage(
     weights_N = candidates.scores_N
     positions = np.concatenate([segment.positions for segment in segments])
     starts = np.cumsum([0, *(len(segment.positions) for segment in segments[:-1])])
-    coverage = GroupCoverage(
-        rows_ND[positions],
-        starts,
-        rows_ND[ground],
-        known_LD=centers_of(candidates),
-        weights_T=None if weights_N is None else weights_N[ground],
-        similarity=SIMILARITY,
-    )
+    worth = None if weights_N is None else weights_N[ground]
+    known_LD, rows_MD = centers_of(candidates), rows_ND[ground]
+    if len(positions) == len(segments):  # single frames have the quicker engine, of the same bits
+        coverage = FacilityLocation(
+            rows_ND[positions],
+            rows_MD,
+            known_LD=known_LD,
+            weights_T=worth,
+            similarity=SIMILARITY,
+        )
+    else:
+        coverage = GroupCoverage(
+            rows_ND[positions],
+            starts,
+            rows_MD,
+            known_LD=known_LD,
+            weights_T=worth,
+            similarity=SIMILARITY,
+        )
     return coverage, len(ground)
 
 
 def _choose(
-    coverage: GroupCoverage,
+    coverage: FacilityLocation,
     segments: Sequence[Segment],
     sizes_G: npt.NDArray[np.int64],
     chance: Chance,
     limits: UploadLimits,
-) -> tuple[list[Chosen], GroupCoverage]:
+) -> tuple[list[Chosen], FacilityLocation]:
     """Choose among those with a last chance, then among the others; or among all at once."""
     order = sorted(range(len(segments)), key=lambda group: segments[group].name)
     rank_G = np.empty(len(segments), dtype=np.int64)
@@ -236,14 +248,19 @@ def _choose(
         if not allowed_G.any():
             continue
         chosen, coverage = budgeted_greedy(
-            coverage, [budget], rank_G, allowed_G=allowed_G, already=already, bounded=False
+            coverage,
+            [budget],
+            rank_G,
+            allowed_G=allowed_G,
+            already=already,
+            bounded=not isinstance(coverage, GroupCoverage),
         )
         passes.append(chosen)
         already += chosen.groups
     return passes, coverage
 
 
-def _left_gains(grown: GroupCoverage, order: Sequence[int], chance: Chance) -> Floats:
+def _left_gains(grown: FacilityLocation, order: Sequence[int], chance: Chance) -> Floats:
     """Give what each segment that is still there would add to the upload; 0 for the others."""
     there_G = ~chance.gone_G
     there_G[list(order)] = False

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from winnow.kernels import group_coverage
 from winnow.kernels.budgeted_greedy import Budget, budgeted_greedy
+from winnow.kernels.facility_location import FacilityLocation
 from winnow.kernels.group_coverage import GroupCoverage
 from winnow.kernels.similarity import Similarity
 
@@ -87,6 +88,21 @@ def test_bounds_are_tight_enough_to_be_of_use() -> None:
     coverage = coverage_of(ground, ground, range(300), known=rows_of(6, 3, 16))
     gains = coverage.gains(range(300))
     assert (coverage.bounds() <= gains * 1.01 + 1e-3).all()
+
+
+def test_groups_of_one_row_have_the_bits_of_single_rows() -> None:
+    ground, known = rows_of(12, 60, 6), rows_of(13, 4, 6)
+    weights = np.random.default_rng(14).random(60)
+    groups = coverage_of(ground, ground, range(60), known=known, weights=weights)
+    singles = FacilityLocation(
+        ground, ground, known_LD=known, weights_T=weights, similarity=Similarity(scale=0.01)
+    )
+    for taken in (7, 31, 2):
+        assert groups.value == singles.value
+        everyone = np.arange(60)
+        assert groups.gains(everyone).tolist() == singles.gains(everyone).tolist()
+        groups.take(taken)
+        singles.take(taken)
 
 
 def test_gains_have_the_same_bits_in_any_blocks_and_never_grow() -> None:
