@@ -17,7 +17,7 @@ Approximate = Rows | Floats
 
 BLOCK_VALUES: Final = 1 << 19
 """Distances held at once: 2 MiB of float32, about a second-level cache."""
-ORIGIN_ROWS: Final = 255
+ORIGIN_ROWS: Final = 31
 FINER: Final = 30
 """An exact distance costs about as much as this many from a float64 product."""
 

@@ -44,9 +44,9 @@ class ProbCover:
 
     Balls around labeled frames cover first. A frame is in a ball of radius `delta` if it is nearer
     than that. Without `delta`, the radius is the largest for which a share `purity` of all balls
-    hold frames of one pseudo-class only, clusters by k-means as many as classes: no class in a
-    ball of frame x means that the nearest frame of another class is at least a radius away, so
-    it is an order statistic of those distances, exactly. `n_classes` none: as many as the
+    hold frames of one pseudo-class only; pseudo-classes are clusters by k-means, as many as
+    classes. A ball does so just if the nearest frame of another class is at least a radius away,
+    so the radius is an order statistic of those distances. `n_classes` none: as many as the
     committee knows, else as were labeled, else 10.
 
     A pool of more than `sample_max` frames is stood for by a simple random sample of so many:

@@ -31,7 +31,7 @@ from winnow.strategies.protocol import (
 from winnow.strategies.turns import in_turn
 
 STEP: Final = 62
-COMPARED_MAX: Final = 1 << 13
+COMPARED_MAX: Final = 1 << 12
 """Members of one cluster that are compared with each other; a sample of larger ones."""
 
 
@@ -47,7 +47,7 @@ class TypiClust:
     typical frame (the authors' program measures again without the frames that are taken).
 
     Costs what `clusters_of` costs, and m²·D multiply-adds for each visited cluster of m frames;
-    above 8,192 frames a simple random sample of them is compared and comes first. Memory: the
+    above 4,096 frames a simple random sample of them is compared and comes first. Memory: the
     sample that centers are trained on, 30 bytes a frame, 16·20 bytes a frame of one cluster.
 
     References

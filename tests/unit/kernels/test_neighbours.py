@@ -17,7 +17,15 @@ from winnow.kernels.neighbours import (
     within,
 )
 from winnow.kernels.protocol import Floats, Rows
-from winnow.kernels.sieve import Approximate, Sieve, closer_than, lower_halves, origin_of
+from winnow.kernels.sieve import (
+    Approximate,
+    Positions,
+    Sieve,
+    closer_than,
+    exact_pairs,
+    lower_halves,
+    origin_of,
+)
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -81,6 +89,29 @@ def test_an_outlier_widens_no_bound_but_its_own() -> None:
     rows[7] = 1e12
     after = Sieve.of(rows, np.zeros(4, dtype=np.float32)).widths_N
     np.testing.assert_array_equal(np.delete(before, 7), np.delete(after, 7))
+
+
+def test_nor_does_it_move_the_origin() -> None:
+    rows = np.random.default_rng(0).standard_normal((50, 4)).astype(np.float32)
+    rows[::7] = 1e12
+    assert np.abs(origin_of(rows)).max() < 3.0
+    assert origin_of(rows[:0]).tolist() == [0.0] * 4
+
+
+@pytest.mark.parametrize("rows", [np.ones((4000, 8)), np.tile(np.eye(8), (500, 1))])
+def test_rows_that_occur_often_are_compared_once(rows: Rows) -> None:
+    # 16 million pairs that float32 cannot tell apart would take half a minute.
+    compared: list[int] = []
+
+    def counted(one: Sieve, other: Sieve, row: Positions, column: Positions) -> Floats:
+        compared.append(len(row))
+        return exact_pairs(one, other, row, column)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(neighbours, "exact_pairs", counted)
+        found = squared_to_nearest(rows.astype(np.float32), 20)
+    assert not found.any()
+    assert sum(compared) < 100
 
 
 @given(SEEDS, st.integers(1, 40), st.integers(1, 9), st.integers(1, 4))
