@@ -136,7 +136,7 @@ class _Spread:
 
     def over(self, among: Positions | None, n: int, chosen: Sequence[int] = ()) -> list[Pick]:
         """Pick up to n of the frames at `among` (none: of all, without copying them)."""
-        rows_ND, open_N = embeddings_of(self.candidates), self.feasible.open_N
+        rows_ND = embeddings_of(self.candidates)
         known_LD = np.concatenate([centers_of(self.candidates), rows_ND[list(chosen)]])
         rows_KD, rank_K = (
             (rows_ND, self.rank_N) if among is None else (rows_ND[among], self.rank_N[among])
@@ -144,10 +144,11 @@ class _Spread:
         traversal = FarthestFirst(rows_KD, known_LD, rank_K, kernel=self.kernel)
         picks: list[Pick] = []
         while len(picks) < n:
+            open_N = self.feasible.open_N
             open_K = open_N if among is None else open_N[among]
             if not open_K.any():
                 break
-            row, squared = traversal.farthest(open_K)
+            row, squared = traversal.farthest(open_K, self.feasible.epoch)
             picks.append(self._pick(row if among is None else int(among[row]), squared))
             self.feasible.take(picks[-1].pos)
             traversal.add(row)
