@@ -82,10 +82,6 @@ def test_a_batch_is_distinct_affordable_ungated_and_told(
     assert len(proposal.reasons) == n
     inclusion = proposal.inclusion
     assert np.isnan(inclusion[proposal.gates != ""]).all()
-    if proposal.decision.strategy.inclusion == "drawn":
-        assert np.isnan(inclusion[arms == "policy"]).all()
-        assert (inclusion[np.isin(arms, ["random", "both"])] > 0).all()
-        return
     assert ((inclusion[batch] > 0) & (inclusion[batch] <= 1)).all()
     fills = cold or strategy in ("random", "k_center")
     if fills or int(inputs.scored.sum()) >= proposal.sizes.n_frames:
@@ -148,9 +144,10 @@ def test_the_random_arm_cares_for_the_seed_and_the_pool_only() -> None:
     assert arm("top_k", 1) != arm("top_k", 2)
 
 
-def test_weighting_by_inclusion_is_unbiased_over_seeds_for_a_keen_strategy() -> None:
-    """The values are the very scores that the strategy chases; 600 seeds, one pool."""
-    base = inputs_of(policy("top_k", 16, 0.5), n=60)
+@pytest.mark.parametrize("strategy", ["top_k", "power"])
+def test_weighting_by_inclusion_is_unbiased_over_seeds_for_a_keen_strategy(strategy: str) -> None:
+    """The values are the very scores that the strategy chases or draws by; 600 seeds, one pool."""
+    base = inputs_of(policy(strategy, 16, 0.5), n=60)
     base = replace(base, scored=np.ones(60, np.bool_), probs_NMC=np.random.default_rng(3).dirichlet(
         np.ones(3), (60, 2)).astype(np.float32))  # fmt: skip
     values = propose(base).scores
@@ -168,7 +165,7 @@ def test_weighting_by_inclusion_is_unbiased_over_seeds_for_a_keen_strategy() -> 
     truth = values.mean()
     for estimates in (weighted, ratio, exact):
         assert abs(np.mean(estimates) - truth) < 3.5 * np.std(estimates) / np.sqrt(600)
-    assert np.mean(naive) > truth + 10 * np.std(naive) / np.sqrt(600)
+    assert np.mean(naive) > truth + 8 * np.std(naive) / np.sqrt(600)
 
 
 def test_inclusion_is_the_share_of_seeds_that_include() -> None:

@@ -57,11 +57,13 @@ def arms_of(decision: Decision) -> Strings:
 
 
 def inclusion_of(decision: Decision) -> Floats:
-    """Give each pool frame's probability of being in the batch, over the round's random draws.
+    """Give each pool frame's probability of being in the batch, over the random arm's draws.
 
-    NaN where nobody knows it: for choices that were drawn with unequal chances or under
-    constraints, and for those of which the prices of the drawn frames decide whether they come
-    in. A frame that was not chosen has the random arm's chance.
+    Strategies that draw themselves are taken as they drew: arm and strategy draw independently, so
+    that estimates which weight by this are unbiased given the choices, and so altogether (what a
+    strategy's own draw was likely to bring is its draw probability). Only where the strategy is a
+    uniform draw too, its draws count in. NaN where the prices of the drawn frames decide whether a
+    choice comes in. A frame that was not chosen has the random arm's chance.
     """
     sizes, n_pool = decision.sizes, len(decision.pool.where)
     picked = [pick.pos for pick in decision.choice.picks]
@@ -70,10 +72,7 @@ def inclusion_of(decision: Decision) -> Floats:
         # Two uniform draws united are a uniform draw.
         return np.full(n_pool, len(decision.union.order) / n_pool if n_pool else 0.0)
     inclusion = np.full(n_pool, sizes.n_random / n_pool if n_pool else 0.0)
-    if decision.strategy.inclusion != "certain":
-        inclusion[picked] = np.nan
-        inclusion[decision.arm.positions] = sizes.n_random / n_pool if n_pool else 0.0
-    elif priced:
+    if priced:
         inclusion[picked] = np.where(_paid_whatever_is_drawn(decision), 1.0, np.nan)
     else:
         inclusion[picked] = inclusion_of_choices(
