@@ -1,0 +1,108 @@
+"""What `winnow select` reads of the frames' table: the columns that the policy needs."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
+from winnow.domain.errors import BadInput
+from winnow.policy.inputs import Strings
+from winnow.policy.needs import Needs
+from winnow.strategies.protocol import Column
+
+CAPTURED_AT, CAPTURED_US = "captured_at", "captured_us"
+_SHOWN: Final = 5
+
+
+def column_names(file: pq.ParquetFile, needs: Needs) -> set[str]:
+    """Give the columns to read; one at least, so that rows are counted.
+
+    Raises
+    ------
+    BadInput
+        One that the policy needs is not there.
+    """
+    there = set(file.schema_arrow.names)
+    wanted = {name for name in needs.columns if name in there}
+    if wanted != needs.columns and TAGS in there:
+        wanted.add(TAGS)
+    if "sessions" in needs.inputs:
+        wanted.add("session")
+    if "times" in needs.inputs:
+        wanted.add(CAPTURED_AT if CAPTURED_AT in there else CAPTURED_US)
+    if "cluster" in there:
+        wanted.add("cluster")
+    missing = sorted(wanted - there)
+    if missing:
+        msg = f"frames: expected the columns {', '.join(missing)}, found {', '.join(sorted(there))}"
+        raise BadInput(msg)
+    return wanted or {"frame_id"}
+
+
+def needed_columns(table: pa.Table, needs: Needs) -> dict[str, Column]:
+    """Give all that is read of the frames, by the names that algorithms know."""
+    found: dict[str, Column] = columns_of(table, needs.columns)
+    for name in ("session", "cluster"):
+        if name in table.column_names:
+            found[name] = texts_of(_as_texts(table[name]))
+    for name in (CAPTURED_AT, CAPTURED_US):
+        if name in table.column_names and "times" in needs.inputs:
+            found[CAPTURED_US] = _micros(table[name], name)
+    return found
+
+
+def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    kind = column.type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return column if pa.types.is_string(kind) else column.cast(pa.string())
+
+
+def _micros(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.int64]:
+    """Give capture times; the smallest number where there is none."""
+    kind = column.type
+    if pa.types.is_timestamp(kind):
+        column = column.cast(pa.timestamp("us", tz=kind.tz)).cast(pa.int64())
+    elif name != CAPTURED_US or not pa.types.is_integer(kind):
+        hint = f"; whole microseconds since 1970 belong into a column {CAPTURED_US}"
+        msg = f"column {name}: expected timestamps, found {kind}{hint}"
+        raise BadInput(msg)
+    unknown = int(np.iinfo(np.int64).min)
+    micros: npt.NDArray[np.int64] = pc.fill_null(column.cast(pa.int64()), unknown).to_numpy()
+    return micros
+
+
+def class_names_of(
+    given: tuple[str, ...], n_classes: int | None, labels: Strings | None
+) -> tuple[str, ...]:
+    """Give the classes in the order of the probabilities.
+
+    Raises
+    ------
+    BadInput
+        Another number of names than of classes, a label that is no class, or labels whose place
+        among the probabilities nobody told.
+    """
+    if given and n_classes is not None and len(given) != n_classes:
+        msg = f"--class-names: expected {n_classes}, one for each probability, found {len(given)}"
+        raise BadInput(msg)
+    found = [] if labels is None else sorted(set(labels.tolist()))
+    numbers = all(name.isascii() and name.isdecimal() for name in found)
+    if not given and numbers and (n_classes is not None or found):
+        n_known = max((int(name) + 1 for name in found), default=0)
+        given = tuple(str(code) for code in range(n_classes or n_known))
+    elif not given and n_classes is not None:
+        msg = f"--class-names: expected the names of {n_classes} classes in the order of the "
+        msg += f"probabilities, as the labels are {', '.join(found[:_SHOWN])}"
+        raise BadInput(msg)
+    names = given or tuple(found)
+    strangers = [name for name in found if name not in names]
+    if strangers:
+        msg = f"labels: expected one of {', '.join(names)}, found {', '.join(strangers[:_SHOWN])}"
+        raise BadInput(msg)
+    return names
