@@ -128,7 +128,7 @@ def _document(
             "affordable": sizes.n_affordable,
             "random": sizes.n_random,
             "selected": len(proposal.batch),
-            "why_fewer": sizes.why_fewer(len(proposal.batch)),
+            "why_fewer": proposal.why_fewer,
             "price_micros": int(proposal.rows.price_micros.sum()),
         },
         "switch": {

@@ -18,7 +18,7 @@ def summary(out: Path, selected: Selected) -> Iterator[str]:
     proposal, sizes = selected.proposal, selected.proposal.sizes
     n_selected = len(proposal.batch)
     yield f"{out / BATCH_FILE}: {n_selected:,} of {sizes.n_eligible:,} frames"
-    why = sizes.why_fewer(n_selected)
+    why = proposal.why_fewer
     if why:
         yield f"  fewer than the {sizes.n_asked:,} asked for: {why}"
     if n_selected:

@@ -128,13 +128,3 @@ class Sizes:
     def n_frames(self) -> int:
         """The size that is aimed at: what is asked, as far as pool and money go."""
         return min(self.n_asked, self.n_eligible, self.n_affordable)
-
-    def why_fewer(self, n_found: int) -> str:
-        """Say why a batch has fewer frames than were asked for; empty if it has them all."""
-        if n_found >= self.n_asked:
-            return ""
-        if n_found == self.n_eligible:
-            return f"the pool has only {self.n_eligible} frames"
-        if n_found >= self.n_affordable:
-            return f"{self.micros_max} micros buy no more than {self.n_affordable} frames"
-        return "the constraints, or the money, let no further frame in"

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from winnow.policy import record
 from winnow.policy.inputs import Floats, Micros, Positions, Sizes, Strings
+from winnow.policy.random_arm import arm_size
 from winnow.policy.record import Decision
 
 
@@ -56,10 +57,30 @@ class Proposal:
     @property
     def notes(self) -> tuple[str, ...]:
         """Say what the policy asks for and cannot be had, and which minimums are not met."""
-        bounds = self.decision.choice.bounds
+        bounds, sizes = self.decision.choice.bounds, self.sizes
+        notes = list(bounds.notes)
+        n_shared = arm_size(self.decision.inputs.policy.random_arm.share, sizes.n_frames)
+        if sizes.n_random < n_shared:
+            notes.append(
+                f"random arm: {sizes.n_random} frames and not {n_shared}, as its share of the "
+                "money buys no more of these prices"
+            )
         unmet = {name: why for floor in bounds.floors for name, why in floor.unmet.items()}
-        told = (f"minimum of {name}: {why}" for name, why in sorted(unmet.items()))
-        return (*bounds.notes, *told)
+        return (*notes, *(f"minimum of {name}: {why}" for name, why in sorted(unmet.items())))
+
+    @property
+    def why_fewer(self) -> str:
+        """Say why the batch has fewer frames than were asked for; empty if it has them all."""
+        sizes, n_found = self.sizes, len(self.batch)
+        if n_found >= sizes.n_asked:
+            return ""
+        if n_found == sizes.n_eligible:
+            return f"the pool has only {sizes.n_eligible} frames"
+        left_micros = sizes.micros_max - int(self.rows.price_micros.sum())
+        others = np.delete(self.decision.prices_N, list(self.decision.union.order))
+        if int(others.min()) > left_micros:
+            return f"{left_micros} micros are left, no other frame costs so little"
+        return "no other frame meets the constraints and conditions"
 
     @property
     def strategy(self) -> str:

@@ -238,7 +238,7 @@ constraints: {caps: {session: 1}, minimums: [{column: weather, value: hail, fram
 """
     proposal = propose(pool(text, n=60))
     assert len(proposal.batch) == 6
-    assert proposal.sizes.why_fewer(6) == "the constraints, or the money, let no further frame in"
+    assert proposal.why_fewer == "no other frame meets the constraints and conditions"
     assert any(
         "batch: 10 asked, at_most_per_session lets in at most 6" in n for n in proposal.notes
     )
