@@ -24,7 +24,7 @@ from winnow.contracts.orders import (
 )
 from winnow.contracts.proposals import StoredProposal, store_proposal
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import Conflict, NotFound
+from winnow.domain.errors import BadInput, Conflict, NotFound
 from winnow.domain.events import BatchSelected, Event, PoolScored, RoundHalted, ScoreKind, Stage
 from winnow.domain.ids import BatchId, BudgetId, FrameId, RoundId, batch_id_of, derived_uuid
 from winnow.domain.labels import Actor, LabelState, Role
@@ -66,11 +66,14 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
         if view.records.get(BATCHES, batch_id) is not None:
             return []
         world = _look(view, snapshot, policy, ports)
-    stored, order = _prepare(event, world, policy, ports)
-    if stored.batch is not None and (
-        stored.batch.price_micros > _available(tx, snapshot) or _approved(tx) != world.approved
-    ):
-        stored, order = _prepare(event, _look(tx, snapshot, policy, ports), policy, ports)
+    try:
+        stored, order = _prepare(event, world, policy, ports)
+        if stored.batch is not None and (
+            stored.batch.price_micros > _available(tx, snapshot) or _approved(tx) != world.approved
+        ):
+            stored, order = _prepare(event, _look(tx, snapshot, policy, ports), policy, ports)
+    except BadInput as error:  # a column that the policy names and no frame has: no retry helps
+        return [_halted(event.round_id, str(error))]
     if stored.batch is None or stored.manifest is None:
         return [_halted(event.round_id, stored.why_empty())]
     row = proposed_row(stored.batch, stored.manifest)

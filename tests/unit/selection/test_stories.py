@@ -342,3 +342,14 @@ def test_the_record_says_whose_turn_it_was_and_why(world: World) -> None:
     assert (record.strategy, record.cold_start) == ("k_center", True)
     assert record.because == "cold start: 1 of 2 cold rounds are behind"
     assert world.batch.strategy == "k_center"
+
+
+def test_a_policy_that_these_frames_cannot_serve_halts_its_round_and_says_why(
+    world: World,
+) -> None:
+    world.fund(100 * PRICE)
+    rules = "selection: {batch_size: 5}\nconstraints: {caps: {driver: 1}}"
+    reason = halted(world.hears(store_pool(world.blobs, rules, tags=tags)))
+    assert reason.startswith("frames: expected a column or tag driver, found")
+    assert "tag weather" in reason
+    assert world.money.reserved == 0
