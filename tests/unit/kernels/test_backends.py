@@ -7,7 +7,8 @@ import pytest
 
 from winnow.domain.errors import BadInput
 from winnow.kernels.backend import kernel_of
-from winnow.kernels.protocol import Centers
+from winnow.kernels.faiss_kernel import FaissKernel
+from winnow.kernels.protocol import Centers, DistanceKernel
 from winnow.kernels.torch_kernel import TorchKernel
 from winnow.strategies.badge import Badge
 from winnow.strategies.k_center import KCenter
@@ -27,9 +28,12 @@ def pool() -> Candidates:
 
 
 @pytest.mark.parametrize("strategy", [KCenter, Badge])
-def test_torch_gives_the_picks_of_numpy(strategy: type[KCenter | Badge]) -> None:
+@pytest.mark.parametrize("kernel", [TorchKernel("cpu"), FaissKernel()], ids=lambda k: k.name)
+def test_every_backend_gives_the_picks_of_numpy(
+    kernel: DistanceKernel, strategy: type[KCenter | Badge]
+) -> None:
     expected = strategy().choose(pool(), 200, seed=1)
-    assert strategy(kernel=TorchKernel("cpu")).choose(pool(), 200, seed=1) == expected
+    assert strategy(kernel=kernel).choose(pool(), 200, seed=1) == expected
 
 
 def test_distances_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -39,7 +43,7 @@ def test_distances_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch) 
     parts = tuple(rng.standard_normal((30, d)).astype(np.float32) for d in (3, 5))
     dense = np.einsum("nc,nd->ncd", *parts).reshape(30, -1)
     expected = ((dense[:, None] - dense[None, :9]) ** 2).sum(axis=2)
-    for kernel in (TorchKernel("cpu"), kernel_of("cpu")):
+    for kernel in (TorchKernel("cpu"), kernel_of("faiss"), kernel_of("cpu")):
         held, centers = kernel.hold(parts), Centers.of(*(part[:9] for part in parts))
         np.testing.assert_allclose(held.distances(centers), expected, atol=1e-3)
         np.testing.assert_allclose(held.nearest(centers), expected.min(axis=1), atol=1e-3)
@@ -49,6 +53,9 @@ def test_distances_are_those_of_the_definition(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_device_that_is_not_there_is_refused() -> None:
-    with pytest.raises(BadInput, match="expected one of cpu, cuda, auto, found 'tpu'"):
+    with pytest.raises(BadInput, match="expected one of cpu, cuda, faiss, auto, found 'tpu'"):
         kernel_of("tpu")
+    rows = np.eye(3, dtype=np.float32)
+    found = kernel_of("faiss").hold((rows,)).nearest(Centers.of(rows[:2]))
+    np.testing.assert_allclose(found, [0, 0, 2], atol=1e-5)
     assert kernel_of("auto").name in ("numpy", "torch")
