@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 from winnow.kernels.numpy_kernel import NumpyHeld, squared_norms
@@ -11,7 +13,7 @@ from winnow.kernels.protocol import Centers, Parts, Positions, Rows
 class FaissHeld(NumpyHeld):
     """Rows in main memory; their nearest centers are found by FAISS, without a matrix of all."""
 
-    def __init__(self, parts: Parts, squares: Rows, resources: object | None) -> None:
+    def __init__(self, parts: Parts, squares: Rows, resources: Any) -> None:  # noqa: ANN401 - FAISS's own
         super().__init__(parts, squares)
         self._resources = resources
 
