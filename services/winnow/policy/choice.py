@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from winnow.policy.constraining import Bounds, bounds_of
+from winnow.policy.constraint_section import MODALITY
 from winnow.policy.inputs import Flags, Micros, Positions, Sizes
 from winnow.policy.model import Policy
 from winnow.policy.needs import strategy_columns
@@ -85,6 +86,10 @@ def choose(pool: Pool, strategy: Strategy, policy: Policy, sizes: Sizes, *, seed
     asked = asked_of(policy.scores, pool.scores, len(pool.where))
     kept, why_not = _seen(pool, strategy, asked)
     candidates = pool.among(kept)
+    modality_N = asked.column()
+    if modality_N is not None:
+        columns = {MODALITY: modality_N[kept], **candidates.columns}
+        candidates = replace(candidates, columns=columns)
     prices_N = candidates.price_micros_N
     assert prices_N is not None
     bounds = bounds_of(policy.constraints, candidates, prices_N, sizes)

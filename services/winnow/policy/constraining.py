@@ -15,7 +15,12 @@ from winnow.constraints.one_per_cluster import OnePerCluster
 from winnow.constraints.quotas import AtLeast, Minimums
 from winnow.constraints.temporal_gap import TemporalGap
 from winnow.domain.errors import BadInput
-from winnow.policy.constraint_section import PREDICTED_CLASS, ConstraintSection, MinimumSection
+from winnow.policy.constraint_section import (
+    PREDICTED_CLASS,
+    AllocationSection,
+    ConstraintSection,
+    MinimumSection,
+)
 from winnow.policy.inputs import Micros, Sizes
 from winnow.policy.traced import Traced
 from winnow.strategies.protocol import Candidates, Column
@@ -55,6 +60,10 @@ def bounds_of(
     constraints += _gap(section, frames)
     constraints += _caps(section, frames)
     minimums = _minimums(section, frames, sizes)
+    if section.allocation is not None and not _is_unanswered(frames, section.allocation.column):
+        cap, minimum = _allocated(section.allocation, frames, sizes)
+        constraints.append(cap)
+        minimums.append(minimum)
     n_certain = sizes.n_frames - sizes.n_random
     notes: tuple[str, ...] = ()
     if PREDICTED_CLASS in section.columns() and _is_unanswered(frames, PREDICTED_CLASS):
@@ -142,6 +151,17 @@ def _minimums(section: ConstraintSection, frames: Candidates, sizes: Sizes) -> l
         named = {m.value: m.least(sizes.n_frames) for m in some if m.value is not None}
         found.append(Minimums(column, _keyed(column, least | named), name))
     return found
+
+
+def _allocated(
+    section: AllocationSection, frames: Candidates, sizes: Sizes
+) -> tuple[AtMost, Minimums]:
+    """Give the frames of each task as a cap and, among those that are sure to come, a minimum."""
+    column = column_of(frames, section.column, where="constraints.allocation")
+    most = dict.fromkeys(_values(column), 0) | section.frames(sizes.n_frames)
+    least = section.frames(sizes.n_frames - sizes.n_random)
+    cap = AtMost(column, _keyed(column, most), section.column)
+    return cap, Minimums(column, _keyed(column, least), section.column)
 
 
 def _is_unanswered(frames: Candidates, name: str) -> bool:

@@ -15,8 +15,11 @@ from pydantic import (
 )
 from pydantic_core import PydanticCustomError
 
+from winnow.constraints.task_allocation import allocate
 from winnow.policy.section import Name, Section, Share
 
+MODALITY = "modality"
+"""A column of what `scores.modalities` ask for, several joined by `+`; empty if none does."""
 PREDICTED_CLASS = "predicted_class"
 """A column that every scored frame has: the class that the committee's mean prediction prefers."""
 
@@ -35,6 +38,7 @@ Value = Annotated[
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 Cap = Annotated[int, Field(ge=0, le=10**7)]
+Micros = Annotated[int, Field(ge=0, lt=2**53)]
 
 
 def _kind_of(cap: object) -> str:
@@ -80,6 +84,39 @@ class MinimumSection(Section):
         return math.ceil((self.share or 0.0) * batch_size - 1e-9)  # 0.07 * 100 is above 7
 
 
+class AllocationSection(Section):
+    """Frames of a batch in proportion to what the budget of each label task can pay."""
+
+    column: Name = Field(
+        description=f"Column or tag that names the task of a frame, or `{MODALITY}`."
+    )
+    budget_micros: dict[Value, Micros] = Field(
+        min_length=1, description="Task → money left for it; tasks that are not named get nothing."
+    )
+    price_micros: dict[Value, Micros] | None = Field(
+        default=None, description="Task → price of one of its labels; none: all cost the same."
+    )
+
+    @model_validator(mode="after")
+    def _prices_are_complete(self) -> Self:
+        missing = sorted(self.budget_micros.keys() - (self.price_micros or self.budget_micros))
+        if missing:
+            msg = "expected a price of every task, found none of {names}"
+            raise PydanticCustomError("prices", msg, {"names": ", ".join(missing)})
+        return self
+
+    def frames(self, n: int) -> dict[str, int]:
+        """Give how many of n frames each task gets.
+
+        Examples
+        --------
+        >>> section = AllocationSection(column="task", budget_micros={"detect": 300, "pose": 100})
+        >>> section.frames(12)
+        {'detect': 9, 'pose': 3}
+        """
+        return allocate(n, self.budget_micros, price_micros=self.price_micros)
+
+
 class ConstraintSection(Section):
     """What every batch keeps, but for its random arm, which is free of it."""
 
@@ -101,10 +138,14 @@ class ConstraintSection(Section):
     minimums: tuple[MinimumSection, ...] = Field(
         default=(), max_length=256, description="Classes or slices that must not starve."
     )
+    allocation: AllocationSection | None = Field(
+        default=None, description="Task budgets that divide the batch."
+    )
     one_per_cluster: bool = Field(
         default=True, description="At most one frame of a near-duplicate cluster."
     )
 
     def columns(self) -> frozenset[str]:
         """Give the columns that are looked at."""
-        return frozenset({*self.caps, *(minimum.column for minimum in self.minimums)})
+        allocated = () if self.allocation is None else (self.allocation.column,)
+        return frozenset({*self.caps, *allocated, *(part.column for part in self.minimums)})

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from winnow.policy.committee import cold_names, needs_committee
-from winnow.policy.constraint_section import ConstraintSection, MinimumSection
+from winnow.policy.constraint_section import MODALITY, ConstraintSection, MinimumSection
 from winnow.policy.random_arm import arm_size
 from winnow.policy.reading import Path
 from winnow.policy.round_sections import (
@@ -90,6 +90,7 @@ def contradictions(policy: Sections) -> list[Contradiction]:
         *_attempts(policy),
         *_cold_start(policy),
         *_minimums(policy),
+        *_allocation(policy),
         *_money(policy),
     ]
 
@@ -153,6 +154,20 @@ def _minimums(policy: Sections) -> Iterator[Contradiction]:
                 f"are chosen (batch_size {n_asked} without the random arm), found {least}"
             )
             yield Contradiction((path, *sized), text)
+
+
+def _allocation(policy: Sections) -> Iterator[Contradiction]:
+    section = policy.constraints.allocation
+    if section is None:
+        return
+    path: Path = ("constraints", "allocation", "column")
+    if section.column == MODALITY and not policy.scores.modalities:
+        text = f"expected modalities in scores.modalities, as the column is {MODALITY}, found none"
+        yield Contradiction((path, ("scores", "modalities")), text)
+    for place, minimum in enumerate(policy.constraints.minimums):
+        if minimum.column == section.column:
+            text = f"expected a column without minimums, found {section.column} in minimums.{place}"
+            yield Contradiction((path, ("constraints", "minimums", place)), text)
 
 
 def _capped(

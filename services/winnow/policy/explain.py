@@ -183,6 +183,10 @@ def _constraints(policy: Policy) -> Iterator[str]:
         value = "(each value)" if minimum.value is None else minimum.value
         least = minimum.least(n_asked)
         yield f"At least {least:,} frames of {minimum.column} {value}, as far as there are any."
+    if constraints.allocation is not None:
+        section, n_asked = constraints.allocation, policy.selection.batch_size_first
+        shares = ", ".join(f"{n:,} {name}" for name, n in section.frames(n_asked).items())
+        yield f"The batch is divided by {section.column} as its budgets can pay: {shares}."
     if constraints.minimums:
         yield "The last places, and the money for them, are kept for those that would starve."
     if constraints.one_per_cluster:

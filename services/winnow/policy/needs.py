@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from winnow.policy.constraint_section import PREDICTED_CLASS
+from winnow.policy.constraint_section import MODALITY, PREDICTED_CLASS
 from winnow.policy.model import Policy
 from winnow.policy.score_section import SCORERS
 from winnow.policy.scores import names_asked
 from winnow.policy.switch import Standing, switch_of
 from winnow.strategies.protocol import Input, Strategy
 
-_OWN = frozenset({"session", "cluster", PREDICTED_CLASS})
+_OWN = frozenset({"session", "cluster", PREDICTED_CLASS, MODALITY})
 """Names that constraints may use and that are no ordinary columns."""
 
 

@@ -15,7 +15,7 @@ from winnow.acquisition.registry import acquisition_of, score_of
 from winnow.acquisition.triggers import Trigger
 from winnow.domain.errors import BadInput
 from winnow.kernels.philox import order_of
-from winnow.policy.inputs import Flags, Floats, Positions, SelectionInputs
+from winnow.policy.inputs import Flags, Floats, Positions, SelectionInputs, Strings
 from winnow.policy.score_section import SCORERS, CascadeSection, ScoresSection, TermSection
 from winnow.policy.selection_section import SelectionSection
 from winnow.strategies.protocol import Candidates
@@ -251,6 +251,16 @@ class Asked:
             return ""
         names = [name for name, on in zip(self.modalities, self.asked_NK[pos], strict=True) if on]
         return ", ".join(names)
+
+    def column(self) -> Strings | None:
+        """Give [N] the modalities that each frame asks for, joined by `+`; none without any."""
+        if self.asked_NK is None:
+            return None
+        patterns, code_N = np.unique(self.asked_NK, axis=0, return_inverse=True)
+        names = np.array(self.modalities)
+        joined = np.array(["+".join(names[on].tolist()) for on in patterns], dtype=np.str_)
+        column: Strings = joined[code_N.ravel()]
+        return column
 
 
 def asked_of(section: ScoresSection, scores: Scores, n_frames: int) -> Asked:

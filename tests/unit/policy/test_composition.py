@@ -289,3 +289,21 @@ def test_labels_of_each_class_are_counted_and_a_class_without_any_counts() -> No
     assert fewest(["a", "b", "a"], ("a", "b", "c")) == 0
     assert fewest(["a", "b", "a"], ()) == 1
     assert fewest([], ()) == 0
+
+
+def test_task_budgets_divide_the_batch() -> None:
+    text = """
+selection: {batch_size: 20, strategy: top_k}
+random_arm: {share: 0}
+scores: {modalities: {lidar: mi_person > 0.5, rgb: mi_person <= 0.5}}
+constraints:
+  allocation:
+    column: modality
+    budget_micros: {lidar: 3000000, rgb: 1000000}
+    price_micros: {lidar: 200000, rgb: 100000}
+"""
+    inputs = pool(text, n=200)
+    proposal = propose(inputs)
+    lidar = numbers(inputs, "mi_person")[proposal.batch] > 0.5
+    assert (int(lidar.sum()), int((~lidar).sum())) == (12, 8)  # 15 and 10 labels, as 3 to 2
+    assert proposal.notes == ()

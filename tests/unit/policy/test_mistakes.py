@@ -172,6 +172,19 @@ def test_a_cold_start_may_use_scores_that_frames_bring_along() -> None:
         ("constraints: {caps: {session: -1}}", "constraints.caps.session"),
         ("constraints: {caps: {session: {a: x}}}", "constraints.caps.session.a"),
         ("constraints: {minimums: [{column: a}]}", "either frames or a share"),
+        (
+            "constraints: {allocation: {column: a, budget_micros: {x: 1}, price_micros: {y: 1}}}",
+            "expected a price of every task, found none of x",
+        ),
+        (
+            "constraints: {allocation: {column: modality, budget_micros: {x: 1}}}",
+            "expected modalities in scores.modalities",
+        ),
+        (
+            "constraints: {allocation: {column: a, budget_micros: {x: 1}}, "
+            "minimums: [{column: a, frames: 1}]}",
+            "expected a column without minimums, found a in minimums.0",
+        ),
         ("risk: {weights: [{column: a}]}", "either values or points"),
         ("risk: {weights: [{column: a, points: [[1, 1], [1, 2]]}]}", "rising numbers"),
         ("risk: {weights: [{column: a, values: {b: -1}}]}", "factors of at least 0"),
