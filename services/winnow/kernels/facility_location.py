@@ -16,13 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from copy import copy
-from typing import Final, Self
+from typing import Any, Final, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from winnow.acquisition.reproducible import sum_last
 from winnow.kernels.alike import first_alike
-from winnow.kernels.exact import norms_of, squared_l2
+from winnow.kernels.exact import squared_l2
 from winnow.kernels.protocol import Floats, Positions, Rows, RowSource
 from winnow.kernels.similarity import Similarity
 
@@ -32,7 +33,7 @@ ROWS_AT_ONCE: Final = 256
 the cache while some passes work on it."""
 EXACT_VALUES: Final = 1 << 20
 """Numbers of exact pairs held at once: 8 MiB of float64."""
-_UNIT: Final = float(np.finfo(np.float32).eps) / 2
+Precision = type[np.float32] | type[np.float64]
 
 
 class FacilityLocation:
@@ -60,7 +61,7 @@ class FacilityLocation:
     bound for a later one, bit for bit, so lazy evaluation gives the picks of full evaluation.
 
     A look costs T·D multiply-adds in float32, an exact gain (targets that gain)·D in float64.
-    Memory: 1 to 3 copies of the targets, nothing of the order of N.
+    Memory: 1 to 5 copies of the targets, nothing of the order of N.
 
     References
     ----------
@@ -80,11 +81,10 @@ class FacilityLocation:
         self._rows_ND, self._similarity = rows_ND, similarity or Similarity()
         self._weights_T = weights_T
         self._targets_TD = self._similarity.rows(targets_TD)
-        self._right_TE = _right(self._targets_TD)
-        self._norm_max = float(norms_of(self._right_TE[:, :-2]).max(initial=0.0))
+        first = _Glance(self._targets_TD, self._similarity, np.float32)
+        self._glances: dict[Precision, _Glance] = {np.float32: first}
         self._held_T = np.zeros(len(targets_TD))
         """Exact similarity of each target to the nearest chosen row."""
-        self._held_low_T = np.zeros(len(targets_TD), dtype=np.float32)
         if known_LD is not None:
             # Equal rows would all be a target's nearest, and each of them looked at exactly.
             known_LD = known_LD[np.unique(first_alike(known_LD))]
@@ -103,7 +103,7 @@ class FacilityLocation:
     def copy(self) -> Self:
         """Give one that grows by itself; rows and targets are shared."""
         other = copy(self)
-        other._held_T, other._held_low_T = self._held_T.copy(), self._held_low_T.copy()
+        other._held_T = self._held_T.copy()
         return other
 
     def bounds(self) -> Floats:
@@ -112,13 +112,26 @@ class FacilityLocation:
 
     def upper(self, pos_K: Positions) -> Floats:
         """Give numbers that the gains of these rows do not exceed; not the same bits everywhere."""
-        bounds_K = np.empty(len(pos_K))
+        return self._bounds(pos_K, np.float32)
+
+    def closer(self, pos_K: Positions) -> Floats:
+        """Give the same in float64, which tells rows apart that nearly agree; thrice the cost."""
+        return self._bounds(pos_K, np.float64)
+
+    def _bounds(self, pos_K: Positions, kind: Precision) -> Floats:
+        if kind not in self._glances:
+            self._glances[kind] = _Glance(self._targets_TD, self._similarity, kind)
+        glance, bounds_K = self._glances[kind], np.zeros(len(pos_K))
         for start in range(0, len(pos_K), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
-            left_KE, total_K = self._left(self._rows(pos_K[some])), bounds_K[some]
-            total_K[:] = 0.0
-            for targets, low_KT in self._low(left_KE):
-                total_K += self._bound(self._more(low_KT, targets), targets)
+            for targets, low_KT in glance.low(self._rows(pos_K[some])):
+                more_KT = glance.more(low_KT, self._held_T[targets])
+                if self._weights_T is None:
+                    bounds_K[some] += more_KT.sum(axis=1, dtype=np.float64)
+                else:
+                    bounds_K[some] += np.einsum("kt,t->k", more_KT, self._weights_T[targets])
+        # Subtractions above were rounded, and sums ran in any order.
+        bounds_K *= 1.0 + 16.0 * float(np.finfo(kind).eps) + len(self._held_T) * 2.0**-51
         return bounds_K
 
     def gains(self, pos_K: Positions | Sequence[int]) -> Floats:
@@ -145,69 +158,14 @@ class FacilityLocation:
     def _weighted(self, values: Floats) -> Floats:
         return values if self._weights_T is None else values * self._weights_T
 
-    def _bound(self, more_KT: Rows, some: slice) -> Floats:
-        """Add up what some targets gain at most."""
-        if self._weights_T is None:
-            total_K = more_KT.sum(axis=1, dtype=np.float64)
-        else:
-            total_K = np.einsum("kt,t->k", more_KT, self._weights_T[some])
-        bound_K: Floats = total_K * (1.0 + 1e-6)  # float32 subtractions, sums in any order
-        return bound_K
-
     def _hold(self, target_P: Positions, similarity_P: Floats) -> None:
         np.maximum.at(self._held_T, target_P, similarity_P)
-        low_P = self._held_T[target_P] * (1.0 - 2.0 * _UNIT)
-        self._held_low_T[target_P] = low_P
-
-    def _left(self, rows_KD: Rows | Floats) -> Rows:
-        """Give rows whose products with `_right` are squared distances, too small by their error.
-
-        A product of D + 2 terms is off by at most (D + 2)·u·Σ|term| <= (D + 2)·u·(|x| + |t|)² in
-        any order of summation (Higham, section 3.1); the squares are sums of D rounded terms
-        themselves, and rows of length 1 were rounded once: D + 16 covers it.
-        """
-        rows = rows_KD.astype(np.float32, copy=False)
-        square_K = np.einsum("kd,kd->k", rows, rows, dtype=np.float64)
-        left_KE = np.empty((len(rows), rows.shape[1] + 2), dtype=np.float32)
-        np.multiply(rows, np.float32(-2.0), out=left_KE[:, :-2])
-        left_KE[:, -2] = 1.0
-        left_KE[:, -1] = square_K - self._error_of(square_K, rows.shape[1])
-        return left_KE
-
-    def _error_of(self, square_K: Floats, dimension: int) -> Floats:
-        reach_K = np.sqrt(square_K) + self._norm_max
-        error_K: Floats = (dimension + 16) * _UNIT * reach_K * reach_K
-        return error_K
-
-    def _low(self, left_KE: Rows) -> Iterator[tuple[slice, Rows]]:
-        """Give, some targets at a time, squared distances that are too small by their error.
-
-        The next step overwrites them.
-        """
-        room = np.empty((len(left_KE), TARGETS_AT_ONCE), dtype=np.float32)
-        for start in range(0, len(self._right_TE), TARGETS_AT_ONCE):
-            some = slice(start, min(start + TARGETS_AT_ONCE, len(self._right_TE)))
-            right_TE = self._right_TE[some]
-            low_KT = np.matmul(left_KE, right_TE.T, out=room[:, : len(right_TE)])
-            yield some, np.maximum(low_KT, np.float32(0.0), out=low_KT)
-
-    def _more(self, low_KT: Rows, some: slice) -> Rows:
-        """Turn such distances into what a row's similarity exceeds what is held by, at most."""
-        if self._similarity.kind == "cosine":
-            low_KT *= np.float32(-0.25)
-            low_KT += np.float32(1.0 + 8.0 * _UNIT)
-        else:
-            np.sqrt(low_KT, out=low_KT)
-            low_KT *= np.float32(self._similarity.scale)
-            low_KT += np.float32(1.0)
-            np.divide(np.float32(1.0 + 16.0 * _UNIT), low_KT, out=low_KT)
-        low_KT -= self._held_low_T[some]
-        return np.maximum(low_KT, np.float32(0.0), out=low_KT)
 
     def _closer(self, rows_KD: Rows | Floats) -> Iterator[tuple[Positions, Positions, Floats]]:
         """Give pairs (row, target) that may be closer than what is held, and their similarity."""
-        for some, low_KT in self._low(self._left(rows_KD)):
-            row_P, target_P = np.nonzero(self._more(low_KT, some))
+        glance = self._glances[np.float32]
+        for some, low_KT in glance.low(rows_KD):
+            row_P, target_P = np.nonzero(glance.more(low_KT, self._held_T[some]))
             yield from self._exact(rows_KD, row_P, target_P + some.start)
 
     def _exact(
@@ -221,24 +179,79 @@ class FacilityLocation:
 
     def _know(self, known_KD: Rows) -> None:
         """Let rows count as chosen; looks exactly only at those that may be a target's nearest."""
-        rows_KD = self._similarity.rows(known_KD)
-        left_KE = self._left(rows_KD)
-        square_K = np.einsum("kd,kd->k", rows_KD, rows_KD, dtype=np.float64)
-        spread = np.float32(4.0 * self._error_of(square_K, rows_KD.shape[1]).max(initial=0.0))
-        for some, low_KT in self._low(left_KE):
+        rows_KD, glance = self._similarity.rows(known_KD), self._glances[np.float32]
+        spread = np.float32(4.0 * glance.error_of(rows_KD).max(initial=0.0))
+        for some, low_KT in glance.low(rows_KD):
             near_KT = low_KT <= low_KT.min(axis=0) + spread
-            near_KT &= self._more(low_KT, some) > 0.0
+            near_KT &= glance.more(low_KT, self._held_T[some]) > 0.0
             row_P, target_P = np.nonzero(near_KT)
             for _, target_Q, similarity_Q in self._exact(rows_KD, row_P, target_P + some.start):
                 self._hold(target_Q, similarity_Q)
 
 
-def _right(rows_TD: Rows | Floats) -> Rows:
-    right_TE = np.empty((len(rows_TD), rows_TD.shape[1] + 2), dtype=np.float32)
-    right_TE[:, :-2] = rows_TD
-    right_TE[:, -2] = np.einsum("td,td->t", right_TE[:, :-2], right_TE[:, :-2], dtype=np.float64)
-    right_TE[:, -1] = 1.0
-    return right_TE
+class _Glance:
+    """Similarities to the targets by matrix products of one precision, never too small.
+
+    A squared distance is a product of D + 2 terms, (-2x, 1, |x|²)·(t, |t|², 1). It is off by at
+    most (D + 2)·u·Σ|term| <= (D + 2)·u·(|x| + |t|)² in any order of summation (Higham, "Accuracy
+    and Stability of Numerical Algorithms", section 3.1); |x|² and |t|² are sums of D terms in
+    float64, and rows of length 1 are rounded once if they come as float32: D + 16 covers it in
+    float32, 2·D + 32 in float64. So much is taken off |x|².
+    """
+
+    def __init__(self, targets_TD: Rows | Floats, similarity: Similarity, kind: Precision) -> None:
+        self._similarity, self._kind = similarity, kind
+        self._unit = float(np.finfo(kind).eps) / 2
+        dimension = targets_TD.shape[1]
+        self._n_roundings = dimension + 16 if kind is np.float32 else 2 * dimension + 32
+        self._right_TE = np.empty((len(targets_TD), dimension + 2), dtype=kind)
+        self._right_TE[:, :-2] = targets_TD
+        squares_T = _squares(self._right_TE[:, :-2])
+        self._right_TE[:, -2], self._right_TE[:, -1] = squares_T, 1.0
+        self._norm_max = float(np.sqrt(squares_T.max(initial=0.0)))
+
+    def error_of(self, rows_KD: npt.NDArray[Any]) -> Floats:
+        """Give by how much squared distances of these rows may be off."""
+        reach_K = np.sqrt(_squares(rows_KD)) + self._norm_max
+        error_K: Floats = self._n_roundings * self._unit * reach_K * reach_K
+        return error_K
+
+    def low(self, rows_KD: Rows | Floats) -> Iterator[tuple[slice, npt.NDArray[Any]]]:
+        """Give, some targets at a time, squared distances that are too small by their error.
+
+        Yields which targets, and [K, targets], which the next step overwrites.
+        """
+        rows: npt.NDArray[Any] = rows_KD.astype(self._kind, copy=False)
+        left_KE = np.empty((len(rows), rows.shape[1] + 2), dtype=self._kind)
+        np.multiply(rows, self._kind(-2.0), out=left_KE[:, :-2])
+        left_KE[:, -2] = 1.0
+        left_KE[:, -1] = _squares(rows) - self.error_of(rows)
+        room = np.empty((len(rows), TARGETS_AT_ONCE), dtype=self._kind)
+        for start in range(0, len(self._right_TE), TARGETS_AT_ONCE):
+            some = slice(start, min(start + TARGETS_AT_ONCE, len(self._right_TE)))
+            right_TE = self._right_TE[some]
+            low_KT = np.matmul(left_KE, right_TE.T, out=room[:, : len(right_TE)])
+            yield some, np.maximum(low_KT, self._kind(0.0), out=low_KT)
+
+    def more(self, low_KT: npt.NDArray[Any], held_T: Floats) -> npt.NDArray[Any]:
+        """Turn such distances into what similarities exceed those held by, at most."""
+        kind, unit = self._kind, self._unit
+        if self._similarity.kind == "cosine":
+            low_KT *= kind(-0.25)
+            low_KT += kind(1.0 + 8.0 * unit)
+        else:
+            np.sqrt(low_KT, out=low_KT)
+            low_KT *= kind(self._similarity.scale)
+            low_KT += kind(1.0)
+            np.divide(kind(1.0 + 16.0 * unit), low_KT, out=low_KT)
+        low_KT -= (held_T * (1.0 - 4.0 * unit)).astype(kind)
+        more_KT: npt.NDArray[Any] = np.maximum(low_KT, kind(0.0), out=low_KT)
+        return more_KT
+
+
+def _squares(rows_KD: npt.NDArray[Any]) -> Floats:
+    squares_K: Floats = np.einsum("kd,kd->k", rows_KD, rows_KD, dtype=np.float64)
+    return squares_K
 
 
 def facility_location_value(

@@ -31,8 +31,9 @@ BLOCK: Final = 2048
 """Elements whose largest bound is kept as one number."""
 FIRST_REFRESH: Final = 16
 """Elements that the first refresh of a step looks at; each further one doubles it."""
-ALIKE_FROM: Final = 8
-"""So many exact evaluations in one step hint at equal rows, which need only one."""
+CROWD: Final = 4
+"""So many exact evaluations in one step hint at elements that are nearly or wholly the same."""
+_LEVELS: Final = 3  # how an element was looked at: upper, closer, exactly
 
 
 class LazyGreedy:
@@ -49,11 +50,13 @@ class LazyGreedy:
     upper
         Gives numbers that the gains do not exceed, quicker; may differ between machines. Elements
         whose upper bound is below an exact gain are never evaluated.
+    closer
+        The same, nearer to the gains and dearer: asked only where a crowd competes for a step.
     slack
         By how much rounding (or an estimate's noise) may let a gain grow.
     alike
         Gives for each position the first one with the same row: such elements always have the
-        same gain, and one evaluation serves them all. Called only when it may help.
+        same gain, and one look serves them all. Called once a crowd competes.
     refresh_max
         Largest number of elements in one call of `gains` or `upper`.
     exact_start
@@ -78,17 +81,21 @@ class LazyGreedy:
         gains: Gains,
         *,
         upper: Gains | None = None,
+        closer: Gains | None = None,
         slack: float = 0.0,
         alike: Callable[[], Positions] | None = None,
         refresh_max: int = 256,
         exact_start: bool = False,
     ) -> None:
         self._order_R, self._bound_R, self._block = order_N, bounds_N[order_N], BLOCK
-        self._gains, self._upper, self._alike = _Shared(gains), upper, alike
-        self._slack, self._refresh_max = slack, refresh_max
+        looks = enumerate((upper, closer, gains))
+        self._looks = {level: _Shared(of) for level, of in looks if of is not None}
+        self._alike, self._slack, self._refresh_max = alike, slack, refresh_max
         self._step = 0
-        # Twice the step at which an element was looked at last, and one more if exactly.
-        self._known_R = np.full(len(order_N), 1 if exact_start else -2, dtype=np.int32)
+        # The step at which an element was looked at last, and how.
+        self._known_R = np.full(
+            len(order_N), _LEVELS - 1 if exact_start else -_LEVELS, dtype=np.int32
+        )
         self._touched: list[Positions] = []
         self._refresh, self._evaluate, self._n_evaluated = FIRST_REFRESH, 1, 0
         self._epoch: int | None = None
@@ -121,7 +128,7 @@ class LazyGreedy:
             if live_K[first] < top:  # who had it is closed by now
                 self._top_B[block] = live_K[first]
                 continue
-            if self._known_R[ranks][first] == 2 * self._step + 1:
+            if self._known_R[ranks][first] == _LEVELS * self._step + _LEVELS - 1:
                 return int(self._order_R[ranks][first]), float(live_K[first])
             self._look(block, live_K, first)
         return None
@@ -139,22 +146,32 @@ class LazyGreedy:
     def _look(self, block: int, live_K: Floats, first: int) -> None:
         """Learn more about the block's best elements."""
         known_K = self._known_R[block * self._block : block * self._block + len(live_K)]
-        if self._upper is not None and known_K[first] < 2 * self._step:
-            rows = self._largest(live_K, known_K < 2 * self._step, self._refresh)
-            bounds = self._upper(self._order_R[block * self._block + rows])
-            live_K[rows] = np.minimum(live_K[rows], bounds)
-            known_K[rows] = 2 * self._step
-            self._refresh = min(2 * self._refresh, self._refresh_max)
-        else:
-            rows = self._largest(live_K, known_K != 2 * self._step + 1, self._evaluate)
-            live_K[rows] = self._exact(self._order_R[block * self._block + rows])
-            known_K[rows] = 2 * self._step + 1
-            self._floor = max(self._floor, float(live_K[rows].max()))
+        done_K = np.maximum(known_K - _LEVELS * self._step, -1)
+        level = self._level(int(done_K[first]))
+        is_exact = level == _LEVELS - 1
+        n_rows = self._evaluate if is_exact else self._refresh
+        rows = self._largest(live_K, done_K == done_K[first], n_rows)
+        found_K = self._ask(level, self._order_R[block * self._block + rows])
+        live_K[rows] = found_K if is_exact else np.minimum(live_K[rows], found_K)
+        known_K[rows] = _LEVELS * self._step + level
+        if is_exact:
+            self._n_evaluated += len(rows)
+            self._floor = max(self._floor, float(found_K.max()))
             self._evaluate = min(2 * self._evaluate, self._refresh_max)
+        else:
+            self._refresh = min(2 * self._refresh, self._refresh_max)
         self._bound_R[block * self._block + rows] = live_K[rows]
         self._top_B[block] = live_K.max()
         if self._slack:
             self._touched.append(block * self._block + rows)
+
+    def _level(self, done: int) -> int:
+        """Give how to look at an element next: after `done`, negative if not at all."""
+        if done < 0 and 0 in self._looks:
+            return 0
+        if done < 1 and 1 in self._looks and self._n_evaluated >= CROWD:
+            return 1
+        return _LEVELS - 1
 
     def _largest(self, live_K: Floats, wanted_K: Flags, n: int) -> Positions:
         """Give up to n of the wanted rows, those with the largest bounds that may still win."""
@@ -165,37 +182,37 @@ class LazyGreedy:
             rows = np.concatenate([above, at_edge[: n - len(above)]])
         return rows
 
-    def _exact(self, pos_K: Positions) -> Floats:
-        self._n_evaluated += len(pos_K)
-        if self._alike is not None and self._n_evaluated > ALIKE_FROM:
-            self._gains.share(self._alike())
-            self._alike = None
-        return self._gains(pos_K, self._step)
+    def _ask(self, level: int, pos_K: Positions) -> Floats:
+        if self._alike is not None and self._n_evaluated >= CROWD:
+            first_N, self._alike = self._alike(), None
+            for look in self._looks.values():
+                look.share(first_N)
+        return self._looks[level](pos_K, self._step)
 
 
 class _Shared:
-    """Exact gains, computed once a step for elements that are alike."""
+    """Answers that are computed once a step for elements that are alike."""
 
-    def __init__(self, gains: Gains) -> None:
-        self._gains = gains
+    def __init__(self, of: Gains) -> None:
+        self._of = of
         self._first_N: Positions | None = None
 
     def share(self, first_N: Positions) -> None:
         """Learn which elements are alike."""
         self._first_N = first_N
-        self._gain_N = np.empty(len(first_N))
+        self._found_N = np.empty(len(first_N))
         self._step_N = np.full(len(first_N), -1, dtype=np.int32)
 
     def __call__(self, pos_K: Positions, step: int) -> Floats:
-        """Give the gains at a step."""
+        """Give the answers at a step."""
         if self._first_N is None:
-            return self._gains(pos_K)
+            return self._of(pos_K)
         first_K = self._first_N[pos_K]
         missing = np.unique(first_K[self._step_N[first_K] != step])
         if len(missing):
-            self._gain_N[missing] = self._gains(missing)
+            self._found_N[missing] = self._of(missing)
             self._step_N[missing] = step
-        found: Floats = self._gain_N[first_K]
+        found: Floats = self._found_N[first_K]
         return found
 
 

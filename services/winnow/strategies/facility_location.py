@@ -97,6 +97,7 @@ class FacilityLocation:
             np.argsort(rank_N),
             covering.gains,
             upper=covering.upper,
+            closer=covering.closer,
             alike=lambda: first_alike(rows_ND),
         )
         while len(picks) < n and (found := lazy.best(feasible.open_N, feasible.epoch)):
