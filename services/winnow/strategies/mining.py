@@ -31,8 +31,10 @@ from winnow.strategies.protocol import (
     embeddings_of,
 )
 
-LOOKED_AT_ONCE: Final = 128
+LOOKED_AT_ONCE: Final = 256
 """Frames compared with the chosen ones by one matrix product."""
+PARTS_MAX: Final = 16
+"""Chosen frames come in parts; so many are put together again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,7 +133,9 @@ class _Apart:
     def __init__(self, order: Descending, rows_ND: Rows, min_distance: float) -> None:
         self._order, self._rows_ND = order, rows_ND
         self._squared_min = min_distance * min_distance
-        self._chosen: list[Rows] = []
+        self._origin_D = origin_of(rows_ND[order.head(LOOKED_AT_ONCE)])
+        self._pending: list[Rows] = []
+        self._chosen: list[Sieve] = []
         self._near_N = np.zeros(len(rows_ND), dtype=np.bool_)
         self._start, self._epoch = 0, 0
         self._block: Positions = np.empty(0, dtype=np.intp)
@@ -154,7 +158,7 @@ class _Apart:
         """Close frames that are too near to this chosen one."""
         if not self._squared_min:
             return
-        self._chosen.append(self._rows_ND[pos])
+        self._pending.append(self._rows_ND[pos])
         place = np.flatnonzero(self._block == pos)
         if len(place):  # else it was chosen although it is near, and no others are left
             self._near_N[self._block[self._closer_WW[place[0]]]] = True
@@ -173,12 +177,19 @@ class _Apart:
         if not n_found:
             return False
         self._block = np.concatenate(found)
-        rows = self._rows_ND[self._block]
-        origin_D = origin_of(rows)
-        block = Sieve.of(rows, origin_D)
-        if len(self._chosen):
-            chosen = Sieve.of(np.array(self._chosen), origin_D)
+        block = Sieve.of(self._rows_ND[self._block], self._origin_D)
+        for chosen in self._parts():
             near = closer_than(block, chosen, self._squared_min).any(axis=1)
             self._near_N[self._block[near]] = True
         self._closer_WW = closer_than(block, block, self._squared_min)
         return True
+
+    def _parts(self) -> list[Sieve]:
+        """Give the chosen frames, those that came since the last time in a part of their own."""
+        if self._pending:
+            self._chosen.append(Sieve.of(np.array(self._pending), self._origin_D))
+            self._pending = []
+        if len(self._chosen) > PARTS_MAX:
+            together = np.concatenate([part.rows_ND for part in self._chosen])
+            self._chosen = [Sieve.of(together, self._origin_D)]
+        return self._chosen
