@@ -16,6 +16,29 @@ where the public code gives all robots of an environment the same ones (`shared=
 frames are drawn at random, not by a Dirichlet mixture of their own; the objective is measured, for
 all policies alike, on everything that the fleet observes in all rounds. The number of labels may
 be smaller than that of the uploads, which is what the second stage is for.
+
+**What came out**, mean similarity over that of `by_volume`, in thousandths, with paired 95 %
+intervals; 5,000 images of CIFAR-10, 64 principal components of 200 whitened patches, 24 labels a
+round, 10 rounds, last round; 10 seeds in the first column, 6 in the others:
+
+================  ==============  ==============  =============  =============
+policy            1 upload        1 upload,       4 uploads,     4 uploads,
+                                  shared          no counts      counts
+================  ==============  ==============  =============  =============
+independent       -2.6 ± 0.9      -12.8 ± 1.0     +4.7 ± 0.6
+distributed       +5.3 ± 1.0      -12.5 ± 1.2     +6.2 ± 1.1     +10.2 ± 0.9
+interactive       +6.4 ± 0.8      +8.0 ± 1.0      +0.8 ± 0.7     +9.6 ± 0.8
+centralised       +13.0 ± 0.9     +12.5 ± 1.1     +13.4 ± 0.9
+================  ==============  ==============  =============  =============
+
+Vehicles that see the same and do not talk send the same frame: one upload each is then worse than
+volume (as the papers say of their distributed baseline), and only vehicles in turn help. With four
+uploads and counts the two stages reach three quarters of what one who sees everything gains.
+**Accuracy does not follow the objective on features as weak as these**: a little ahead after 58
+labels (distributed with counts +3.5 ± 2.7 points), behind by_volume after 250 (-2.6 ± 2.3; even
+centralised -3.8 ± 1.6). On scikit-learn's digits, whose distances
+mean classes, it does: with 12 labels a round, 4 uploads of 12 robots, 4 rounds and 10 seeds,
+distributed with counts +7.8 ± 2.1 points over by_volume's 77.9 %, centralised +8.2 ± 1.8.
 """
 
 from __future__ import annotations
