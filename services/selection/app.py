@@ -11,6 +11,7 @@ from winnow.adapters.connect import connect_blobs, connect_bus, connect_ledger
 from winnow.adapters.system_clock import SystemClock
 from winnow.domain.events import PoolScored
 from winnow.evidence.artifact import Producer
+from winnow.kernels.backend import kernel_of
 from winnow.runtime.service import App, Service, Tick
 
 
@@ -25,6 +26,7 @@ def build(settings: SelectionSettings) -> Service:
         producer=Producer(
             service="selection", version=version("winnow"), commit=settings.commit_id
         ),
+        kernel=kernel_of(settings.device),
     )
 
     def close() -> None:

@@ -32,6 +32,7 @@ from winnow.domain.money import BudgetKind, Release
 from winnow.domain.tables import BATCHES, ROUNDS, TASKS, BatchRow, CommandRow
 from winnow.evidence.annotation_batch import TaskOrder
 from winnow.evidence.artifact import Producer
+from winnow.kernels.protocol import DistanceKernel
 from winnow.policy.model import Policy, parse_policy
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
@@ -49,6 +50,8 @@ class Ports:
     blobs: Blobs
     clock: Clock
     producer: Producer
+    kernel: DistanceKernel | None = None
+    """Backend that measures distances; none: the CPU."""
 
 
 def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Sequence[Event]:
@@ -193,7 +196,9 @@ def _propose(event: PoolScored, world: _World, ports: Ports) -> StoredProposal:
         held=world.held,
         n_asked=world.n_asked,
     )
-    stored = store_proposal(ports.blobs, sources, producer=ports.producer, at=started)
+    stored = store_proposal(
+        ports.blobs, sources, producer=ports.producer, at=started, kernel=ports.kernel
+    )
     seconds = (ports.clock.now() - started).total_seconds()
     metrics.SECONDS.labels(strategy=stored.proposal.strategy).observe(seconds)
     return stored

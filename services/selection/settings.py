@@ -18,6 +18,10 @@ class SelectionSettings(ServiceSettings):
     expiry_tick_seconds: float = Field(
         default=60.0, gt=0, description="How often reservations without a task are looked for."
     )
+    device: str = Field(
+        default="cpu",
+        description="Where distances are measured: cpu, cuda, faiss, or auto. Same batches.",
+    )
     commit_id: str = Field(
         default="", description="Commit that this image was built from; named on evidence."
     )

@@ -68,6 +68,10 @@ def select(
         int | None,
         typer.Option("--round", min=0, help="Number of the round, for the policy's cold rounds."),
     ] = None,
+    device: Annotated[
+        str,
+        typer.Option(help="Where distances are measured: cpu, cuda, faiss, auto. Same batch."),
+    ] = "cpu",
     replay: Annotated[
         Path | None,
         typer.Option(
@@ -105,7 +109,10 @@ def select(
     if frames is None or out is None:
         msg = "expected --frames and --out, or --replay; see winnow select --help"
         raise BadInput(msg)
-    _select(inputs, policy, out, budget_micros, seed, class_names, round_number, as_json=as_json)
+    _select(
+        inputs, policy, out, budget_micros, seed, class_names, round_number, device,
+        as_json=as_json,
+    )  # fmt: skip
 
 
 def _select(
@@ -116,6 +123,7 @@ def _select(
     seed: int | None,
     class_names: str,
     round_number: int | None,
+    device: str,
     *,
     as_json: bool,
 ) -> None:
@@ -136,6 +144,7 @@ def _select(
         budget_micros=budget_micros,
         seed=parsed.seed if seed is None else seed,
         round_number=round_number,
+        device=device,
         **inputs,
     )
     with bars() as show:

@@ -50,6 +50,8 @@ class Question:
     budget_micros: int | None = None
     seed: int = 0
     round_number: int | None = None
+    device: str = "cpu"
+    """Where distances are measured; changes no byte of the batch."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from winnow.cli.select_output import (
     write_output,
 )
 from winnow.domain.errors import BadInput
+from winnow.kernels.backend import kernel_of
 from winnow.policy.model import Policy
 from winnow.policy.proposal import Proposal
 from winnow.policy.replay import Table, first_difference
@@ -52,7 +53,7 @@ def choose_from(question: Question, step: Step) -> Selected:
     sources = _digests(question, step)
     loaded = load(question, step)
     step("choosing", 0, 0)
-    proposal = propose(loaded.inputs)
+    proposal = propose(loaded.inputs, kernel=kernel_of(question.device))
     return Selected(question, loaded, proposal, output_of(question, sources, loaded, proposal))
 
 
@@ -97,7 +98,7 @@ def replay_in(folder: Path, given: Mapping[str, Path], step: Step) -> Replayed:
     _check_digests(manifest, _digests(question, step))
     loaded = load(question, step)
     step("choosing", 0, 0)
-    proposal = propose(loaded.inputs)
+    proposal = propose(loaded.inputs, kernel=kernel_of(question.device))
     sources = {
         name: SourceFile(known["path"], known["sha256"], known["size_bytes"])
         for name, known in manifest["inputs"].items()
@@ -108,7 +109,7 @@ def replay_in(folder: Path, given: Mapping[str, Path], step: Step) -> Replayed:
 
 
 def _question_of(folder: Path, manifest: Mapping[str, Any], given: Mapping[str, Path]) -> Question:
-    paths = {
+    paths: dict[str, Any] = {
         name: given.get(name) or _found(folder, Path(known["path"]))
         for name, known in manifest["inputs"].items()
     }

@@ -29,6 +29,7 @@ from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import derived_uuid
 from winnow.evidence.artifact import Producer
 from winnow.evidence.candidate_record import CandidateRecord, MemberOutputs
+from winnow.kernels.protocol import DistanceKernel
 from winnow.policy.inputs import SelectionInputs
 from winnow.policy.proposal import Proposal
 from winnow.policy.select import SELECTOR_VERSION, propose
@@ -59,11 +60,16 @@ class StoredProposal:
 
 
 def store_proposal(
-    blobs: Blobs, sources: Sources, *, producer: Producer, at: datetime
+    blobs: Blobs,
+    sources: Sources,
+    *,
+    producer: Producer,
+    at: datetime,
+    kernel: DistanceKernel | None = None,
 ) -> StoredProposal:
     """Choose a batch from stored artifacts and store it beside its evidence."""
     inputs = load_inputs(blobs, sources)
-    proposal = propose(inputs)
+    proposal = propose(inputs, kernel=kernel)
     frame_ids = tuple(inputs.frame_ids[proposal.batch].tolist())
     if not frame_ids:
         return StoredProposal(proposal, (), None, None)

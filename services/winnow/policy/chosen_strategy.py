@@ -19,6 +19,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from winnow.domain.errors import BadInput
+from winnow.kernels.protocol import DistanceKernel
 from winnow.policy.section import Section
 from winnow.strategies.protocol import Strategy
 from winnow.strategies.registry import STRATEGIES, options_of, strategy_of
@@ -41,9 +42,9 @@ class ChosenStrategy(Section):
         """Give the options by name."""
         return {key: getattr(self, key) for key in type(self).model_fields if key != "name"}
 
-    def strategy(self) -> Strategy:
-        """Give the strategy itself."""
-        return strategy_of(self.name, self.options())
+    def strategy(self, kernel: DistanceKernel | None = None) -> Strategy:
+        """Give the strategy itself, on a backend if it measures distances."""
+        return strategy_of(self.name, self.options(), kernel=kernel)
 
     def __str__(self) -> str:
         """Give name and options, e.g. `hybrid (alpha 0.7, beta 0.3)`."""

@@ -10,6 +10,7 @@ from typing import Final
 
 import numpy as np
 
+from winnow.kernels.protocol import DistanceKernel
 from winnow.policy.choice import choose, unite
 from winnow.policy.inputs import SelectionInputs, Strings
 from winnow.policy.pool import Pool
@@ -25,13 +26,15 @@ HELD: Final = "held"
 """Gate of a frame that another round took after this round's snapshot."""
 
 
-def propose(inputs: SelectionInputs) -> Proposal:
+def propose(inputs: SelectionInputs, *, kernel: DistanceKernel | None = None) -> Proposal:
     """Give the batch that a policy chooses, and why each frame is in it or not.
 
     Parameters
     ----------
     inputs
         Snapshot, scores, labeled frames, policy, seed and money; never written to.
+    kernel
+        Backend that measures distances; none: the CPU. The proposal is the same from each.
 
     Returns
     -------
@@ -67,7 +70,7 @@ def propose(inputs: SelectionInputs) -> Proposal:
     )
     arm = draw_random_arm(pool.candidates.frame_ids, sizes.n_random, seed=inputs.seed)
     switch = switch_of(policy, inputs.standing)
-    strategy = switch.strategy.strategy()
+    strategy = switch.strategy.strategy(kernel)
     choice = choose(pool, strategy, policy, sizes, seed=inputs.seed)
     union = unite(arm, choice, sizes, prices_N)
     return Proposal(
