@@ -119,20 +119,33 @@ class FacilityLocation:
         return self._bounds(pos_K, np.float64)
 
     def _bounds(self, pos_K: Positions, kind: Precision) -> Floats:
-        if kind not in self._glances:
-            self._glances[kind] = _Glance(self._targets_TD, self._similarity, kind)
-        glance, bounds_K = self._glances[kind], np.zeros(len(pos_K))
+        glance, bounds_K = self._glance(kind), np.zeros(len(pos_K))
         for start in range(0, len(pos_K), ROWS_AT_ONCE):
             some = slice(start, start + ROWS_AT_ONCE)
             for targets, low_KT in glance.low(self._rows(pos_K[some])):
                 more_KT = glance.more(low_KT, self._held_T[targets])
-                if self._weights_T is None:
-                    bounds_K[some] += more_KT.sum(axis=1, dtype=np.float64)
-                else:
-                    bounds_K[some] += np.einsum("kt,t->k", more_KT, self._weights_T[targets])
-        # Subtractions above were rounded, and sums ran in any order.
-        bounds_K *= 1.0 + 16.0 * float(np.finfo(kind).eps) + len(self._held_T) * 2.0**-51
-        return bounds_K
+                bounds_K[some] += self._added(more_KT, targets)
+        return self._upwards(bounds_K, kind)
+
+    def _glance(self, kind: Precision) -> _Glance:
+        if kind not in self._glances:
+            self._glances[kind] = _Glance(self._targets_TD, self._similarity, kind)
+        return self._glances[kind]
+
+    def _added(self, more_KT: npt.NDArray[Any], targets: slice) -> Floats:
+        """Add up over some targets, in any order."""
+        weights_T = self._weights_T
+        added_K: Floats = (
+            more_KT.sum(axis=1, dtype=np.float64)
+            if weights_T is None
+            else np.einsum("kt,t->k", more_KT, weights_T[targets])
+        )
+        return added_K
+
+    def _upwards(self, sums_K: Floats, kind: Precision) -> Floats:
+        """Give bounds: what was added up had been rounded, and the order was any."""
+        slack = 16.0 * float(np.finfo(kind).eps) + len(self._held_T) * 2.0**-51
+        return sums_K * (1.0 + slack)
 
     def gains(self, pos_K: Positions | Sequence[int]) -> Floats:
         """Give, exactly, by how much the value would grow with each of these rows alone."""

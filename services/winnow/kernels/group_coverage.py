@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from winnow.acquisition.reproducible import sum_last
-from winnow.kernels.facility_location import ROWS_AT_ONCE, FacilityLocation
+from winnow.kernels.facility_location import ROWS_AT_ONCE, FacilityLocation, Precision
 from winnow.kernels.protocol import Floats, Positions, Rows
 from winnow.kernels.similarity import Similarity
 
@@ -49,17 +49,16 @@ class GroupCoverage(FacilityLocation):
         """Give the number of groups."""
         return len(self._edges) - 1
 
-    def upper(self, pos_K: Positions) -> Floats:
-        """Give numbers that the gains of these groups do not exceed; for no one to store."""
-        bounds_K = np.empty(len(pos_K))
+    def _bounds(self, pos_K: Positions, kind: Precision) -> Floats:
+        glance, bounds_K = self._glance(kind), np.empty(len(pos_K))
         for place, group in enumerate(pos_K.tolist()):
-            most_T = np.zeros(len(self._held_T), dtype=np.float32)
+            most_T = np.zeros(len(self._held_T), dtype=kind)
             for rows_KD in self._parts(group):
-                for some, low_KT in self._low(self._left(rows_KD)):
-                    more_T = self._more(low_KT, some).max(axis=0)
+                for some, low_KT in glance.low(self._similarity.rows(rows_KD)):
+                    more_T = glance.more(low_KT, self._held_T[some]).max(axis=0)
                     np.maximum(most_T[some], more_T, out=most_T[some])
-            bounds_K[place] = self._bound(most_T[None], slice(None))[0]
-        return bounds_K
+            bounds_K[place] = self._added(most_T[None], slice(None))[0]
+        return self._upwards(bounds_K, kind)
 
     def gains(self, pos_K: Positions | Sequence[int]) -> Floats:
         """Give, exactly, by how much the value would grow with each of these groups alone."""
