@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.acquisition.probabilities import blocks_of, mean_of_members
-from winnow.domain.errors import BadInput
 from winnow.kernels.d2_race import D2Race
 from winnow.kernels.philox import exponentials_of
 from winnow.kernels.protocol import DistanceKernel
@@ -27,6 +26,7 @@ from winnow.strategies.protocol import (
     Rows,
     check,
     embeddings_of,
+    probs_of,
 )
 
 STEP: Final = 0xBAD6E << 32
@@ -102,7 +102,7 @@ class Badge:
     ) -> list[Pick]:
         """See `Strategy.choose`; the utility is the distance to the nearest chosen gradient."""
         rank_N = check(candidates, n, self.needs)
-        parts = Residuals(_probs_of(candidates)), embeddings_of(candidates)
+        parts = Residuals(_checked_probs_of(candidates)), embeddings_of(candidates)
         feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
         if not n or not feasible.n_open:
             return picks
@@ -130,13 +130,9 @@ def _pick(pos: int, distance_l2: float, *, first: bool) -> Pick:
     return Pick(pos, distance_l2, f"gradient drawn {told} away from all chosen ones")
 
 
-def _probs_of(candidates: Candidates) -> npt.NDArray[np.float32]:
-    """Give the committee's probabilities, every row checked, or refuse."""
-    probs_NMC = candidates.probs_NMC
-    if probs_NMC is None or probs_NMC.ndim != 3 or len(probs_NMC) != len(candidates):
-        found = "none" if probs_NMC is None else probs_NMC.shape
-        msg = f"probs_NMC: expected shape ({len(candidates)}, M, C), found {found}"
-        raise BadInput(msg)
+def _checked_probs_of(candidates: Candidates) -> npt.NDArray[np.float32]:
+    """Give the committee's probabilities, every row looked at, or refuse."""
+    probs_NMC = probs_of(candidates)
     for _ in blocks_of(probs_NMC):
         pass
     return probs_NMC

@@ -7,9 +7,9 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from winnow.acquisition.probabilities import BLOCK_VALUES, by_blocks, mean_of_members
+from winnow.acquisition.probabilities import blocks_of, mean_of_members
 from winnow.domain.errors import BadInput
-from winnow.strategies.protocol import Candidates, Column, Floats, FrameIds
+from winnow.strategies.protocol import Candidates, Column, Floats, FrameIds, probs_of
 
 SCORE_MAX: Final = 1e15
 
@@ -72,15 +72,8 @@ def mean_probs_of(candidates: Candidates) -> Floats:
 
     Costs N·M·C time and 8·N·C bytes.
     """
-    probs_NMC = candidates.probs_NMC
-    if probs_NMC is None or probs_NMC.ndim != 3 or len(probs_NMC) != len(candidates):
-        found = "none" if probs_NMC is None else probs_NMC.shape
-        msg = f"probs_NMC: expected shape ({len(candidates)}, M, C), found {found}"
-        raise BadInput(msg)
-    by_blocks(probs_NMC, lambda block: block[:, 0, 0])  # refuses rows that are no probabilities
+    probs_NMC = probs_of(candidates)
     probs_NC = np.empty((len(probs_NMC), probs_NMC.shape[2]))
-    step = max(1, BLOCK_VALUES // max(1, probs_NMC.shape[1] * probs_NMC.shape[2]))
-    for start in range(0, len(probs_NMC), step):
-        block = probs_NMC[start : start + step].astype(np.float64)
-        probs_NC[start : start + step] = mean_of_members(block)
+    for rows, block in blocks_of(probs_NMC):
+        probs_NC[rows] = mean_of_members(block)
     return probs_NC
