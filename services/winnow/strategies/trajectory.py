@@ -96,8 +96,10 @@ class Trajectory:
         rest = np.setdiff1d(np.arange(len(sessions)), visited)
         rest = rest[np.lexsort((sessions.rank_S[rest], -sessions.worth_S[rest]))]
         again = in_turn([*visited, *rest.tolist()], sessions.frames, feasible)
+        known = set(visited)
         for session, pos in islice(again, n - len(picks)):
-            picks.append(_pick(candidates, pos, f"{sessions.told(session)}, visited again"))
+            told = "visited again" if session in known else "held back before"
+            picks.append(_pick(candidates, pos, f"{sessions.told(session)}, {told}"))
             feasible.take(pos)
         return picks
 

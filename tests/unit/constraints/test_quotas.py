@@ -16,6 +16,7 @@ from winnow.constraints.contradictions import contradictions
 from winnow.constraints.money import WithinMoney
 from winnow.constraints.one_per_cluster import OnePerCluster
 from winnow.constraints.quotas import AtLeast, Minimums, predicted_classes
+from winnow.constraints.reserve import Reserve
 from winnow.constraints.temporal_gap import TemporalGap
 from winnow.domain.errors import BadInput
 from winnow.strategies.protocol import Candidates, Constraint
@@ -148,6 +149,50 @@ def test_money_is_set_aside_for_minimums_that_it_can_pay(
     if sum(there.values()) <= n and cheapest <= money:
         got = Counter(slices[pos] for pos in picks)
         assert all(got[name] >= number for name, number in there.items())
+
+
+@given(
+    frames=st.lists(st.tuples(st.integers(-1, 2), st.integers(0, 9)), min_size=1, max_size=12),
+    needs=st.lists(st.lists(st.integers(0, 4), min_size=3, max_size=3), min_size=12, max_size=12),
+    data=st.data(),
+)
+def test_the_reserve_is_the_price_of_the_cheapest_that_are_missing(
+    frames: list[tuple[int, int]], needs: list[list[int]], data: st.DataObject
+) -> None:
+    slots, prices = np.array([slot for slot, _ in frames]), np.array([p for _, p in frames])
+    reserve, left = Reserve(prices, 20, [(slots, 3)]), list(range(len(frames)))
+    money = 20
+    for asked in needs:
+        cheapest = [sorted(prices[p] for p in left if slots[p] == slot) for slot in range(3)]
+        missing = np.array([min(n, len(c)) for n, c in zip(asked, cheapest, strict=True)])
+        kept = [c[:n] for n, c in zip(missing, cheapest, strict=True)]
+        spare = money - sum(map(sum, kept))
+        found = reserve.thresholds([missing])
+        if spare >= prices.max():
+            assert found is None
+        else:
+            assert found is not None
+            limits = [spare + (c[-1] if c else 0) for c in kept]
+            paid = found.paid([missing > 0])
+            for pos, (slot, price) in enumerate(frames):
+                limit = limits[slot] if slot >= 0 and missing[slot] else spare
+                assert paid[pos] == (price <= limit)
+        if not left:
+            break
+        pos = data.draw(st.sampled_from(left))
+        left.remove(pos)
+        reserve.lost(np.array([pos]))
+        if data.draw(st.booleans()):
+            reserve.took(pos)
+            money -= int(prices[pos])
+
+
+def test_money_is_kept_for_a_minimum_that_places_would_not_keep() -> None:
+    weather, prices = texts(["sun"] * 3 + ["fog"] * 2), np.array([4, 4, 4, 9, 6])
+    money = WithinMoney(prices, 14)
+    assert chosen(5, 4, AtLeast([Minimums(weather, {"fog": 1}, "weather")]), (money,)) == [0, 1, 2]
+    floor = AtLeast([Minimums(weather, {"fog": 1}, "weather")], prices, 14)
+    assert chosen(5, 4, floor, (WithinMoney(prices, 14),)) == [0, 1, 4]
 
 
 def test_frames_that_serve_two_columns_go_first_when_places_are_few() -> None:

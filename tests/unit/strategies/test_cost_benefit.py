@@ -95,7 +95,8 @@ def test_places_and_money_together_need_a_rate() -> None:
 
 
 def test_frames_that_tie_at_a_rate_are_exchanged_one_by_one() -> None:
-    frames = [(2.0, 2)] * 10 + [(1.0, 1)] * 10
+    # The first rule pays for the decoy, the second takes ten of the cheap ones.
+    frames = [(1.0, 1)] * 10 + [(2.0, 2)] * 10 + [(2.1, 15)]
     chosen = batch(frames, 10, 15)
     assert sum(frames[pos][0] for pos in chosen) == 15.0
 

@@ -10,6 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from winnow.constraints.caps import AtMost
+from winnow.constraints.one_per_cluster import OnePerCluster
+from winnow.constraints.quotas import AtLeast, Minimums
 from winnow.domain.errors import BadInput
 from winnow.kernels import segment_sums as segments_module
 from winnow.kernels.segment_sums import segment_sums
@@ -103,6 +105,18 @@ def test_a_session_that_is_closed_is_no_center() -> None:
         "session a: mean 9, first session, nothing is labeled yet; score 9.000"
     )
     assert "8.00 away from all labeled frames and chosen sessions" in picks[1].reason
+
+
+def test_sessions_that_a_floor_held_back_come_when_it_gives_up() -> None:
+    frames = [("a", 9, 0), ("b", 1, 5), ("b", 1, 5), ("b", 1, 5)]
+    weather, clusters = np.array(["sun", "fog", "fog", "fog"]), np.array(["", "c", "c", "c"])
+    floor = AtLeast([Minimums(weather, {"fog": 2}, "weather")])
+    picks = Trajectory().choose(
+        pool(frames, []), 2, seed=0, constraints=[OnePerCluster(clusters)], floors=[floor]
+    )
+    assert [pick.pos for pick in picks] == [1, 0]
+    assert picks[1].reason == "session a: mean 9, held back before; score 9.000"
+    assert floor.unmet == {"weather=fog": "1 of at least 2 frames, no other could be taken"}
 
 
 def test_absent_sessions_are_refused() -> None:
