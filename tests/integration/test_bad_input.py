@@ -164,7 +164,7 @@ def test_a_policy_with_three_mistakes_asks_for_nothing(funded: Path, tmp_path: P
     policy.write_text("batch_size: 4\nqa: {sample_share: 2}\ntraining: {members: many}")
     text = told(funded, "round", "open", "--policy", policy, code=2)
     assert f"{policy}: 3 mistake(s)" in text
-    assert "batch_size: expected one of name, seed" in text
+    assert "batch_size: expected one of name, description, seed" in text
     assert "did you mean selection.batch_size or training.batch_size? (found 4)" in text
     assert asked(funded, "status")["commands"] == {"done": 1}
 
