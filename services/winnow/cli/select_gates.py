@@ -12,9 +12,11 @@ import numpy.typing as npt
 from winnow.acquisition.probabilities import SUM_TOLERANCE
 from winnow.acquisition.reproducible import sum_last
 from winnow.cli.select_files import Array
-from winnow.strategies.protocol import EMBEDDING_MAX
+from winnow.kernels.groups import Values, groups_of
+from winnow.strategies.protocol import EMBEDDING_MAX, tie_ranks
 
 Rows = npt.NDArray[np.intp]
+Strings = npt.NDArray[np.str_]
 
 
 @dataclass(slots=True)
@@ -58,6 +60,35 @@ def wrong_probabilities(block: Array) -> tuple[Rows, list[str]]:
         found = f"{bad[0]:g}" if len(bad) else f"the sum {sums[row, member]:.6g}"
         told.append(f"probabilities: member {member}: expected a sum of 1, found {found}")
     return rows, told
+
+
+def duplicates(clusters: Values, frame_ids: Strings, *, labeled: Rows, out: Rows) -> Rows:
+    """Give the rows that another row of their near-duplicate cluster stands for.
+
+    As in a pool snapshot, one frame of a cluster stays: a labeled one, which covers all others,
+    else the one with the smallest frame id. Rows of unknown cluster stand for themselves.
+
+    Parameters
+    ----------
+    clusters, frame_ids
+        Of all rows.
+    labeled, out
+        Rows that have a label, and rows that are left out for other reasons.
+
+    Examples
+    --------
+    >>> clusters, ids = np.array(["a", "a", "b", "b", ""]), np.array(["5", "4", "3", "2", "1"])
+    >>> duplicates(clusters, ids, labeled=np.array([2]), out=np.array([2])).tolist()
+    [0, 3]
+    """
+    code = groups_of(clusters).code_N
+    there = code >= 0
+    there[out] = False
+    covered = there & np.isin(code, code[labeled])
+    rows = np.flatnonzero(there & ~covered)
+    order = rows[np.lexsort((tie_ranks(frame_ids)[rows], code[rows]))]
+    covered[order[1:][code[order[1:]] == code[order[:-1]]]] = True
+    return np.flatnonzero(covered)
 
 
 @dataclass(frozen=True, slots=True)

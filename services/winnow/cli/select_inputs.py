@@ -21,7 +21,14 @@ from winnow.cli.select_files import (
     open_frames,
     read_labeled,
 )
-from winnow.cli.select_gates import Kept, Refused, Rows, wrong_embeddings, wrong_probabilities
+from winnow.cli.select_gates import (
+    Kept,
+    Refused,
+    Rows,
+    duplicates,
+    wrong_embeddings,
+    wrong_probabilities,
+)
 from winnow.cli.select_ids import FrameIds, frame_ids_of
 from winnow.domain.errors import BadInput
 from winnow.policy.inputs import SelectionInputs, Strings
@@ -65,6 +72,8 @@ class Loaded:
     labeled: Labeled
     refused: Refused
     n_frames: int
+    n_duplicates: int
+    """Frames that another one of their near-duplicate cluster stands for."""
     shapes: Mapping[str, tuple[int, ...]]
     """Of the arrays that were read."""
     unread: tuple[str, ...]
@@ -160,8 +169,12 @@ def _assembled(
     examples = _examples(question.examples, ids, arrays.of.get("embeddings"), refused)
     table = file.read(columns=sorted(column_names(file, needs)))
     excluded = np.union1d(centers, np.array(sorted(refused.reasons), dtype=np.int64))
-    kept = Kept.of(excluded, n_frames)
     columns = needed_columns(table, needs)
+    covered: Rows = np.empty(0, dtype=np.intp)
+    if policy.constraints.one_per_cluster and "cluster" in columns:
+        clusters = columns["cluster"]
+        covered = duplicates(clusters, ids.inner, labeled=centers, out=excluded)
+    kept = Kept.of(np.union1d(excluded, covered), n_frames)
     of_labeled = {
         name: np.ascontiguousarray(array[whole.rows]) for name, array in arrays.of.items()
     }
@@ -204,6 +217,7 @@ def _assembled(
         labeled=whole,
         refused=refused,
         n_frames=n_frames,
+        n_duplicates=len(covered),
         shapes={name: array.shape for name, array in arrays.of.items()},
         unread=tuple(arrays.unread),
     )

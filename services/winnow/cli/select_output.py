@@ -121,6 +121,7 @@ def _document(
             "labeled": len(loaded.labeled.rows),
             "labeled_unknown": list(loaded.labeled.strangers),
             "refused": len(loaded.refused.reasons),
+            "duplicates": loaded.n_duplicates,
             "pool": sizes.n_eligible,
         },
         "batch": {

@@ -44,6 +44,8 @@ def _left_out(out: Path, selected: Selected) -> Iterator[str]:
     loaded = selected.loaded
     if len(loaded.labeled.rows):
         yield f"  left out: {len(loaded.labeled.rows):,} labeled frames"
+    if loaded.n_duplicates:
+        yield f"  left out: {loaded.n_duplicates:,} near-duplicates of frames that stay"
     strangers = loaded.labeled.strangers
     if strangers:
         named = ", ".join(strangers[:SHOWN])

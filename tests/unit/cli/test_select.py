@@ -261,6 +261,7 @@ def test_rows_that_hold_no_numbers_are_refused_all_told_and_left_out(
     assert "fewer than the 60 asked for: the pool has only 53 frames" in result.output
     assert manifest(tmp_path)["frames"] == {
         "all": 60, "labeled": 1, "labeled_unknown": [], "pool": 53, "refused": 6,
+        "duplicates": 0,
     }  # fmt: skip
     given.embeddings = np.nan_to_num(given.embeddings, posinf=0) * (given.embeddings < 1e29)
     given.probs = np.full((60, 2, 3), 1 / 3)
@@ -430,6 +431,24 @@ EDGES: dict[str, dict[str, Any]] = {
 }
 
 
+def test_the_arm_and_the_choice_take_one_frame_of_a_cluster_and_none_of_a_labeled_one(
+    select: Select, tmp_path: Path
+) -> None:
+    clusters = [f"c{i // 3}" for i in range(60)]
+    given = files(
+        tmp_path,
+        columns={"cluster": clusters},
+        policy="selection: {batch_size: 60}\nrandom_arm: {share: 0.5}",
+    )
+    result = select(*given.write())
+    assert result.exit_code == 0, result.output
+    cluster_of = dict(zip(map(str, given.ids), clusters, strict=True))
+    chosen = [cluster_of[str(row["frame_id"])] for row in batch(tmp_path)]
+    assert len(chosen) == len(set(chosen))
+    counts = manifest(tmp_path)["frames"]
+    assert len(chosen) == counts["pool"] == 60 - counts["labeled"] - counts["duplicates"]
+
+
 @pytest.mark.parametrize("edge", EDGES)
 def test_pools_at_the_edge_work_or_say_why_fewer(select: Select, tmp_path: Path, edge: str) -> None:
     given = files(tmp_path, **EDGES[edge])
@@ -439,8 +458,8 @@ def test_pools_at_the_edge_work_or_say_why_fewer(select: Select, tmp_path: Path,
     rows = batch(tmp_path)
     assert len({row["frame_id"] for row in rows}) == len(rows)
     if edge == "all duplicates":
-        assert [row["arm"] for row in rows].count("policy") <= 1
-        assert "no other frame meets the constraints and conditions" in result.output
+        assert len(rows) == 1
+        assert "left out: 59 near-duplicates of frames that stay" in result.output
     elif edge == "more than there are":
         assert len(rows) == 60
         assert "fewer than the 600 asked for: the pool has only 60 frames" in result.output
