@@ -23,6 +23,7 @@ from winnow.contracts.orders import (
     reserve,
 )
 from winnow.contracts.proposals import StoredProposal, store_proposal
+from winnow.contracts.score_ages import why_score_again
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, Conflict, NotFound
 from winnow.domain.events import BatchSelected, Event, PoolScored, RoundHalted, ScoreKind, Stage
@@ -69,6 +70,9 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
         if view.records.get(BATCHES, batch_id) is not None:
             return []
         world = _look(view, snapshot, policy, ports)
+        stale = why_score_again(view, policy, snapshot)
+    if stale:
+        return [_halted(event.round_id, stale)]
     try:
         stored, order = _prepare(event, world, policy, ports)
         if stored.batch is not None and (

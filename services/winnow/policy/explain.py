@@ -86,7 +86,7 @@ def _calibration(policy: Policy) -> Iterator[str]:
     )
     age = scoring.rescoring.score_age_max
     old = "the newest committee's" if not age else f"at most {age} committee version(s) old"
-    yield f"Scores that a batch is chosen by are {old}."
+    yield f"Scores that a batch is chosen by are {old}; older ones are given up."
 
 
 def _score(policy: Policy) -> Iterator[str]:

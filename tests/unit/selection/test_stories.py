@@ -17,7 +17,7 @@ from winnow.contracts.batch_replay import replay_batch
 from winnow.domain.events import BatchSelected, ScoreKind
 from winnow.domain.ids import FrameId
 from winnow.domain.labels import Actor, LabelKey, LabelState, Role
-from winnow.domain.tables import TASKS, TaskRow
+from winnow.domain.tables import COMMITTEES, TASKS, CommitteeRow, TaskRow
 from winnow.evidence.annotation_batch import AnnotationBatch
 from winnow.evidence.candidate_record import CandidateRecord
 
@@ -353,3 +353,24 @@ def test_a_policy_that_these_frames_cannot_serve_halts_its_round_and_says_why(
     assert reason.startswith("frames: expected a column or tag driver, found")
     assert "tag weather" in reason
     assert world.money.reserved == 0
+
+
+@pytest.mark.parametrize(
+    ("newest", "age_max", "old"),
+    [("c0", 0, False), ("c1", 0, True), ("c1", 1, False), ("c12", 1, True)],
+)
+def test_scores_that_are_too_old_by_the_policy_choose_nothing(
+    world: World, newest: str, age_max: int, old: bool
+) -> None:
+    world.fund(100 * PRICE)
+    pool = store_pool(world.blobs, f"scoring: {{rescoring: {{score_age_max: {age_max}}}}}")
+    with world.ledger.transaction() as tx:
+        for version in ("c0", newest):
+            state = "active" if version == newest else "retired"
+            tx.records.insert(COMMITTEES, CommitteeRow(version, "r0", state, pool.labeled, ""))
+    events = world.hears(pool)
+    if old:
+        assert halted(events).endswith(f"open a round again, and {newest} scores the pool anew")
+        assert world.money.reserved == 0
+    else:
+        assert isinstance(events[0], BatchSelected)
