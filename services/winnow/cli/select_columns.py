@@ -32,9 +32,10 @@ def column_names(file: pq.ParquetFile, needs: Needs) -> set[str]:
     wanted = {name for name in needs.columns if name in there}
     if wanted != needs.columns and TAGS in there:
         wanted.add(TAGS)
-    if "sessions" in needs.inputs:
+    if "sessions" in needs.inputs or ("sessions" in needs.welcome and "session" in there):
         wanted.add("session")
-    if "times" in needs.inputs:
+    known = {CAPTURED_AT, CAPTURED_US} & there
+    if "times" in needs.inputs or ("times" in needs.welcome and known):
         wanted.add(CAPTURED_AT if CAPTURED_AT in there else CAPTURED_US)
     if "cluster" in there:
         wanted.add("cluster")
@@ -52,7 +53,7 @@ def needed_columns(table: pa.Table, needs: Needs) -> dict[str, Column]:
         if name in table.column_names:
             found[name] = texts_of(_as_texts(table[name]))
     for name in (CAPTURED_AT, CAPTURED_US):
-        if name in table.column_names and "times" in needs.inputs:
+        if name in table.column_names and needs.reads("times"):
             found[CAPTURED_US] = _micros(table[name], name)
     return found
 

@@ -35,7 +35,7 @@ from winnow.policy.inputs import SelectionInputs, Strings
 from winnow.policy.model import Policy
 from winnow.policy.needs import Needs, needs_of
 from winnow.policy.switch import Standing
-from winnow.strategies.protocol import Column
+from winnow.strategies.protocol import Column, Input
 
 PRICE: Final = "price_micros"
 UNLIMITED: Final = 2**62
@@ -121,15 +121,21 @@ class _Arrays:
     """The arrays that the policy needs; private copies of the pages that are changed."""
 
     def __init__(self, question: Question, needs: Needs, n_frames: int) -> None:
-        wanted = {"embeddings": question.embeddings, "probs": question.probs}
+        wanted: dict[Input, Path | None] = {
+            "embeddings": question.embeddings,
+            "probs": question.probs,
+        }
         if "examples" in needs.inputs and question.examples is None:
             msg = "--examples: the policy needs examples for this choice, found none"
             raise BadInput(msg)
-        axes = {"embeddings": ("frames", "D"), "probs": ("frames", "members", "classes")}
+        axes: dict[Input, tuple[str, ...]] = {
+            "embeddings": ("frames", "D"),
+            "probs": ("frames", "members", "classes"),
+        }
         self.of: dict[str, Array] = {}
         self.unread: list[str] = []
         for name, path in wanted.items():
-            if name not in needs.inputs:
+            if not needs.reads(name) or (path is None and name not in needs.inputs):
                 self.unread += [] if path is None else [name]
             elif path is None:
                 msg = f"--{name}: the policy needs {name} for this choice, found none"

@@ -83,7 +83,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
     pool, passed = _frames_of(blobs, snapshot, needs)
     scored, probs_NMC = _probabilities(blobs, scores, passed["frame_id"])
     eligible = set(passed["frame_id"].to_pylist()) if sources.held else set()
-    with_embeddings = "embeddings" in needs.inputs
+    with_embeddings = needs.reads("embeddings")
     return SelectionInputs(
         policy=policy,
         seed=sources.seed,
@@ -102,16 +102,16 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         round_number=standing.round_number,
         class_names=snapshot.class_names,
         labels=labels,
-        sessions=texts_of(passed["session"]) if "sessions" in needs.inputs else None,
-        captured_us=_micros(passed["captured_at"]) if "times" in needs.inputs else None,
+        sessions=texts_of(passed["session"]) if needs.reads("sessions") else None,
+        captured_us=_micros(passed["captured_at"]) if needs.reads("times") else None,
         columns=columns_of(passed, needs.columns),
     )
 
 
 def _frames_of(blobs: Blobs, snapshot: Snapshot, needs: Needs) -> tuple[pa.Table, pa.Table]:
     """Give all frames of the snapshot, and those that pass its gates with what is needed."""
-    names = {"sessions": "session", "times": "captured_at"}
-    wanted = {name for need, name in names.items() if need in needs.inputs}
+    wanted = {"session"} if needs.reads("sessions") else set()
+    wanted |= {"captured_at"} if needs.reads("times") else set()
     for name in needs.columns:
         wanted.add(name if name in SNAPSHOT_PART.names else TAGS)
     columns = [*_POOL_COLUMNS, *sorted(wanted - set(_POOL_COLUMNS))]

@@ -12,7 +12,7 @@ from winnow.policy.constraining import Bounds, bounds_of
 from winnow.policy.constraint_section import MODALITY
 from winnow.policy.inputs import Flags, Micros, Positions, Sizes
 from winnow.policy.model import Policy
-from winnow.policy.needs import strategy_columns
+from winnow.policy.needs import strategy_columns, welcome_to
 from winnow.policy.pool import Pool
 from winnow.policy.random_arm import RandomArm
 from winnow.policy.scores import Asked, asked_of
@@ -118,9 +118,11 @@ def _seen(
     """Give which frames may be chosen, and what the others lack."""
     answer = NO_ANSWER if pool.probs_NMC is not None else NO_SCORE
     conditions = [(asked.kept_N, asked.why_not)]
-    if "probs" in strategy.needs:
+    wanted = strategy.needs | welcome_to(strategy)
+    if "probs" in strategy.needs or ("probs" in wanted and pool.probs_NMC is not None):
         conditions.append((pool.answered, NO_ANSWER))
-    if "scores" in strategy.needs:
+    has_scores = pool.scores.scores_N is not None
+    if "scores" in strategy.needs or ("scores" in wanted and has_scores):
         conditions.append((pool.scores.scored_N, answer))
     columns = pool.candidates.columns
     named = sorted(strategy_columns(strategy) & columns.keys())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from winnow.policy.committee import scores_need_committee
 from winnow.policy.constraint_section import MODALITY, PREDICTED_CLASS
 from winnow.policy.model import Policy
 from winnow.policy.score_section import SCORERS
@@ -22,12 +23,23 @@ class Needs:
     inputs: frozenset[Input]
     columns: frozenset[str]
     """Of the frames: provenance, tags, scores, prices."""
+    welcome: frozenset[Input] = frozenset()
+    """What the strategy chooses better with, and can do without."""
+
+    def reads(self, name: Input) -> bool:
+        """Tell whether an input is read where it is there."""
+        return name in self.inputs or name in self.welcome
 
 
 def strategy_columns(strategy: Strategy) -> frozenset[str]:
     """Give the columns that a strategy's options name."""
     found = (getattr(strategy, option, ()) for option in ("columns", "cells"))
     return frozenset(name for names in found for name in names)
+
+
+def welcome_to(strategy: Strategy) -> frozenset[Input]:
+    """Give the inputs that a strategy chooses better with: its `uses`, if it has any."""
+    return frozenset(getattr(strategy, "uses", frozenset())) - strategy.needs
 
 
 def needs_of(policy: Policy, standing: Standing) -> Needs:
@@ -37,8 +49,11 @@ def needs_of(policy: Policy, standing: Standing) -> Needs:
     functions, columns = names_asked(policy.scores, policy.selection)
     if standing.has_committee:
         inputs.add("probs")
-        more = any("embeddings" in SCORERS[name].needs for name in functions)
-        inputs |= {"embeddings"} if more or policy.scores.density_beta else set()
+        if any("embeddings" in SCORERS[name].needs for name in functions):
+            inputs.add("embeddings")
+    has_scores = standing.has_committee or not scores_need_committee(policy.scores)
+    if has_scores and policy.scores.density_beta:
+        inputs.add("embeddings")
     asked = policy.constraints.columns()
     if policy.constraints.gap_seconds:
         inputs |= {"sessions", "times"}
@@ -47,4 +62,4 @@ def needs_of(policy: Policy, standing: Standing) -> Needs:
     columns |= {*strategy_columns(strategy), *policy.risk.columns(), *(asked - _OWN)}
     if policy.money.price_column is not None:
         columns.add(policy.money.price_column)
-    return Needs(frozenset(inputs), frozenset(columns))
+    return Needs(frozenset(inputs), frozenset(columns), welcome_to(strategy))

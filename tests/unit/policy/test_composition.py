@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -19,9 +19,13 @@ from winnow.acquisition.normalised import normalised
 from winnow.domain.errors import BadInput
 from winnow.kernels.philox import order_of
 from winnow.policy.inputs import SelectionInputs
+from winnow.policy.needs import needs_of
 from winnow.policy.scores import TARGETS_STEP
 from winnow.policy.select import propose
 from winnow.policy.switch import Standing, switch_of
+from winnow.strategies.protocol import Input
+from winnow.strategies.registry import STRATEGIES
+from winnow.strategies.top_k import TopK
 
 TOP = "selection: {batch_size: 12, strategy: top_k, acquisition: entropy}\nrandom_arm: {share: 0}\n"
 
@@ -307,3 +311,33 @@ constraints:
     lidar = numbers(inputs, "mi_person")[proposal.batch] > 0.5
     assert (int(lidar.sum()), int((~lidar).sum())) == (12, 8)  # 15 and 10 labels, as 3 to 2
     assert proposal.notes == ()
+
+
+class Curious(TopK):
+    """A strategy that needs nothing, and chooses by scores where there are some."""
+
+    needs: ClassVar[frozenset[Input]] = frozenset()
+    uses: ClassVar[frozenset[Input]] = frozenset({"scores", "probs", "embeddings"})
+
+
+@pytest.mark.parametrize("coverage", [0.0, 0.5, 1.0])
+def test_what_a_strategy_can_do_without_is_given_where_it_is_there(
+    monkeypatch: pytest.MonkeyPatch, coverage: float
+) -> None:
+    monkeypatch.setitem(STRATEGIES, "top_k", Curious)
+    scored = np.arange(60) < 60 * coverage
+    inputs = pool(TOP)
+    assert inputs.probs_NMC is not None
+    inputs = replace(
+        inputs, scored=scored, probs_NMC=inputs.probs_NMC[scored] if coverage else None
+    )
+    assert needs_of(inputs.policy, inputs.standing).reads("embeddings")
+    if not coverage:
+        with pytest.raises(BadInput, match="scores_N: expected shape"):
+            propose(inputs)  # it was asked without scores, as there are none
+        return
+    proposal = propose(inputs)
+    assert scored[proposal.batch].all()
+    seen = proposal.decision.choice.candidates
+    assert seen.probs_NMC is not None
+    assert len(seen.probs_NMC) == scored.sum() == len(seen)
