@@ -63,7 +63,7 @@ OPTIONS: dict[str, dict[str, object]] = {
 """What a strategy needs to make sense on these pools."""
 
 SIZE_MATTERS: frozenset[str] = frozenset(
-    {"bait", "cluster_margin", "kmeans", "trajectory", "typiclust"}
+    {"bait", "cluster_margin", "herding", "kmeans", "trajectory", "typiclust"}
 )
 """Strategies whose choices depend on how many are asked for, so that heads differ."""
 

@@ -253,7 +253,8 @@ class _Glance:
             low_KT *= kind(-0.25)
             low_KT += kind(1.0 + 8.0 * unit)
         else:
-            np.sqrt(low_KT, out=low_KT)
+            if self._similarity.kind == "distance":
+                np.sqrt(low_KT, out=low_KT)
             low_KT *= kind(self._similarity.scale)
             low_KT += kind(1.0)
             np.divide(kind(1.0 + 16.0 * unit), low_KT, out=low_KT)

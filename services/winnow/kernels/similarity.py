@@ -11,7 +11,7 @@ import numpy.typing as npt
 from winnow.acquisition.reproducible import Floats, sum_last
 from winnow.kernels.protocol import Rows
 
-SimilarityKind = Literal["distance", "cosine"]
+SimilarityKind = Literal["distance", "cosine", "cauchy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +20,8 @@ class Similarity:
 
     `distance`: 1 / (1 + scale·d) for the Euclidean distance d. `cosine`: (1 + cos) / 2, which is
     1 - d²/4 for the distance d of the rows at length 1; a row of zeros stays at the origin, where
-    its similarity to every other direction is 3/4.
+    its similarity to every other direction is 3/4. `cauchy`: 1 / (1 + scale·d²), near 1 well within
+    the radius 1/√scale and falling with the square outside it.
     """
 
     kind: SimilarityKind = "distance"
@@ -42,7 +43,8 @@ class Similarity:
         """
         if self.kind == "cosine":
             return 1.0 - 0.25 * squared
-        similarity: Floats = 1.0 / (1.0 + self.scale * np.sqrt(squared))
+        far = squared if self.kind == "cauchy" else np.sqrt(squared)
+        similarity: Floats = 1.0 / (1.0 + self.scale * far)
         return similarity
 
 

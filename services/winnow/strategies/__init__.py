@@ -9,6 +9,7 @@ number of threads and on any machine; ties go to the smaller frame id. Constrain
     Power, Softmax, Rank                    drawn by score, each draw with its probability
     KCenter, ShortlistKCenter               far from all labeled and chosen frames
     Badge, Bait, BatchBALD                  what a label changes in the model, for a whole batch
+    Herding                                 doubt covered, from the first label to the last
     Hybrid, CostBenefit                     score and diversity in one sum; score for its money
     KMeans, ClusterMargin                   one of each cluster; clusters in turn by uncertainty
     TypiClust, ProbCover, FacilityLocation  typical frames, covered neighbours, what stands for all
@@ -37,6 +38,7 @@ from winnow.strategies.coverage import Coverage
 from winnow.strategies.dpp import GreedyDPP
 from winnow.strategies.facility_location import FacilityLocation
 from winnow.strategies.feasible import Feasible, open_in_order
+from winnow.strategies.herding import Herding
 from winnow.strategies.hybrid import Hybrid
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
 from winnow.strategies.mining import Mining
@@ -63,6 +65,7 @@ __all__ = [
     "Feasible",
     "Floor",
     "GreedyDPP",
+    "Herding",
     "Hybrid",
     "KCenter",
     "KMeans",

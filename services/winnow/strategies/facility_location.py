@@ -58,10 +58,13 @@ class FacilityLocation:
 
     similarity: Annotated[
         SimilarityKind,
-        Field(description="`cosine`: (1 + cos)/2; `distance`: 1/(1 + scale·distance)."),
+        Field(
+            description="`cosine`: (1 + cos)/2; `distance`: 1/(1 + scale·distance); `cauchy`: "
+            "1/(1 + scale·distance²)."
+        ),
     ] = "cosine"
     scale: Annotated[
-        float, Field(gt=0.0, le=1e6, description="Of `distance`: how fast similarity falls.")
+        float, Field(gt=0.0, le=1e6, description="Of the last two: how fast similarity falls.")
     ] = 1.0
     targets_max: Annotated[
         int, Field(ge=1, description="Frames of the pool that are to be stood for.")

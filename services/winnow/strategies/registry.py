@@ -20,6 +20,7 @@ from winnow.strategies.cost_benefit import CostBenefit
 from winnow.strategies.coverage import Coverage
 from winnow.strategies.dpp import GreedyDPP
 from winnow.strategies.facility_location import FacilityLocation
+from winnow.strategies.herding import Herding
 from winnow.strategies.hybrid import Hybrid
 from winnow.strategies.k_center import KCenter, ShortlistKCenter
 from winnow.strategies.mining import Mining
@@ -45,6 +46,7 @@ STRATEGIES: Final[dict[str, type[Strategy]]] = {
         TypiClust,
         ProbCover,
         Hybrid,
+        Herding,
         Power,
         Softmax,
         Rank,
