@@ -46,11 +46,15 @@ def test_images_are_built_from_their_own_extra_and_name_the_commit() -> None:
         assert re.match(r"[0-9a-f]{40}(-dirty)?$", arguments["COMMIT"])
 
 
+NO_IMAGE = ("uv", "vehicle")
+"""Locks that no container image is built from."""
+
+
 @pytest.mark.parametrize("lock", sorted(ROOT.glob("requirements.*.txt")), ids=lambda p: p.name)
 def test_shared_layers_hold_nothing_that_an_extra_does_not_name(lock: Path) -> None:
     extra = lock.name.split(".")[1]
     plain, torch = re.findall(r"source=requirements\.([a-z-]+)\.txt", DOCKERFILE)
-    if extra != "uv":
+    if extra not in NO_IMAGE:
         assert _packages(plain) <= _packages(extra)
     if extra in WITH_TORCH:
         assert _packages(torch) <= _packages(extra)
