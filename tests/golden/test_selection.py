@@ -29,10 +29,12 @@ from winnow.testing.manual_clock import ManualClock
 PRODUCER = Producer(service="selection", version="0", commit="")
 FOLDER = Path(__file__).parent
 POLICIES = {
-    "cold_start": "selection: {batch_size: 6}\nrandom_arm: {share: 0.34}\n",
+    "cold_start": "selection: {batch_size: 6, cold_start: random}\nrandom_arm: {share: 0.34}\n",
     "shortlist_k_center": (
-        "selection: {batch_size: 6, shortlist_factor: 3}\nrandom_arm: {share: 0.34}\n"
+        "selection: {batch_size: 6, acquisition: bald, strategy: {name: shortlist_k_center, "
+        "shortlist_factor: 3}}\nrandom_arm: {share: 0.34}\n"
     ),
+    "herding": "selection: {batch_size: 6}\nrandom_arm: {share: 0.34}\n",
     "top_k": "selection: {batch_size: 6, strategy: top_k, acquisition: entropy}\n",
 }
 EVIDENCE: dict[str, type[Artifact]] = {

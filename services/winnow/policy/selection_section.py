@@ -42,14 +42,15 @@ class SelectionSection(Section):
         "committee matures.",
     )
     acquisition: AcquisitionName = Field(
-        default="bald",
+        default="margin",
         description="Acquisition function over the committee, unless `scores` composes several.",
     )
     strategy: AnyStrategy = Field(
-        default=chosen("shortlist_k_center"), description="Query strategy once a committee exists."
+        default=chosen("herding"), description="Query strategy once a committee exists."
     )
     cold_start: AnyStrategy = Field(
-        default=chosen("random"), description="Query strategy until then; it needs no scores."
+        default=chosen("herding", weight="none"),
+        description="Query strategy until then; it needs no scores.",
     )
     cold_start_rounds: int = Field(
         default=1,

@@ -95,7 +95,8 @@ def test_a_batch_is_what_the_library_gives_for_the_same_arrays(
     labeled = [3, 17, 40]
     given.labeled = "\n".join(given.ids[row] for row in labeled)
     given.policy = (
-        "selection: {batch_size: 10, strategy: shortlist_k_center}\nrandom_arm: {share: 0}"
+        "selection: {batch_size: 10, acquisition: bald, strategy: shortlist_k_center}\n"
+        "random_arm: {share: 0}"
     )
     result = select(*given.write())
     assert result.exit_code == 0, result.output
@@ -188,7 +189,7 @@ def test_the_manifest_tells_inputs_policy_switch_and_composition(
     assert found["policy"]["name"] == "night"
     assert found["seed"] == 5
     assert found["switch"]["because"] == "no cold start: a committee answered"
-    assert found["scores"] == {"how": "bald", "weights": {"bald": 1.0}}
+    assert found["scores"] == {"how": "margin", "weights": {"margin": 1.0}}
     data = (tmp_path / "out" / "batch.parquet").read_bytes()
     assert found["outputs"]["batch.parquet"]["sha256"] == hashlib.sha256(data).hexdigest()
 
@@ -408,7 +409,7 @@ def test_without_probabilities_the_cold_start_chooses(select: Select, tmp_path: 
     at = options.index("--probs")
     result = select(*options[:at], *options[at + 2 :])
     assert result.exit_code == 0, result.output
-    assert "chosen by random (cold start: no committee has answered yet" in result.output
+    assert "chosen by herding (weight none" in result.output
     assert {row["score"] for row in batch(tmp_path)} == {None}
 
 

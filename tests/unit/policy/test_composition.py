@@ -280,7 +280,7 @@ def test_the_switch_asks_every_rule_and_tells_its_numbers(
     found = switch_of(policy, standing)
     assert found.cold == cold
     assert because in found.because
-    assert found.strategy.name == ("random" if cold else policy.selection.strategy.name)
+    assert found.strategy == policy.selection.chosen_strategy(cold=cold)
 
 
 def test_labels_of_each_class_are_counted_and_a_class_without_any_counts() -> None:

@@ -62,13 +62,13 @@ def test_every_frame_of_the_snapshot_has_a_record_with_a_reason(world: World) ->
         assert by_id[frame_id]["reason"] == "not selected: the committee gave no score"
         assert by_id[frame_id]["score"] is None
     policy = [row for row in rows if row["arm"] == "policy"]
-    assert all("disagreement" in row["reason"] and "nats" in row["reason"] for row in policy)
-    assert all("away from all labeled" in row["reason"] for row in policy)
+    assert all("closeness of the two best classes" in row["reason"] for row in policy)
+    assert all("of the doubt, radius" in row["reason"] for row in policy)
     assert {row["arm"] for row in rows} <= {"", "policy", "random", "both"}
     total = sum(row["inclusion_probability"] or 0 for row in rows)
     assert total == pytest.approx(10)
     components = json.loads(policy[0]["components"])
-    assert components["bald"] == policy[0]["score"]
+    assert components["margin"] == policy[0]["score"]
 
 
 def test_the_evidence_names_what_was_chosen_from_and_what_was_ordered(world: World) -> None:
@@ -108,6 +108,14 @@ def test_the_cold_start_needs_no_scores(world: World) -> None:
     rows = read_table(world.blobs, world.batch.table, BATCH).to_pylist()
     assert len(rows) == 10
     assert all(row["pre_label"] == "" and row["score"] is None for row in rows)
+    assert all("typical: covers" in row["reason"] for row in rows if row["arm"] == "policy")
+
+
+def test_a_cold_start_that_draws_gives_every_frame_the_same_chance(world: World) -> None:
+    world.fund(100 * PRICE)
+    drawn = POLICY.replace("10}", "10, cold_start: random}")
+    world.hears(store_pool(world.blobs, drawn, committee=False))
+    rows = read_table(world.blobs, world.batch.table, BATCH).to_pylist()
     assert all(row["inclusion_probability"] == pytest.approx(10 / 34) for row in rows)
 
 
