@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -40,6 +40,7 @@ from winnow.strategies.protocol import Column, Input
 PRICE: Final = "price_micros"
 UNLIMITED: Final = 2**62
 """Micros, where no budget is named: more than any batch can cost."""
+PROBS: Final = ("frames", "members", "classes")
 BLOCK_VALUES: Final = 1 << 22
 
 
@@ -95,18 +96,27 @@ def load(question: Question, step: Step) -> Loaded:
     if question.labeled is not None:
         labeled = read_labeled(question.labeled, ids.column)
     policy = _priced(question.policy, file)
+    class_names = class_names_of(
+        question.class_names, _n_classes(question.probs, n_frames), labeled.labels
+    )
     standing = Standing.of(
         has_committee=question.probs is not None,
         n_labeled=len(labeled.rows),
         labels=() if labeled.labels is None else labeled.labels.tolist(),
-        class_names=question.class_names,
+        class_names=class_names,
         round_number=question.round_number,
     )
     needs = needs_of(policy, standing)
     arrays = _Arrays(question, needs, n_frames)
     refused = Refused()
     arrays.check(refused, step)
-    return _assembled(question, policy, needs, file, ids, labeled, arrays, refused)
+    question = replace(question, policy=policy, class_names=class_names)
+    return _assembled(question, standing, needs, file, ids, labeled, arrays, refused)
+
+
+def _n_classes(probs: Path | None, n_frames: int) -> int | None:
+    """Give C; nothing but the file's header is read."""
+    return None if probs is None else open_array(probs, n_rows=n_frames, axes=PROBS).shape[2]
 
 
 def _priced(policy: Policy, file: pq.ParquetFile) -> Policy:
@@ -130,7 +140,7 @@ class _Arrays:
             raise BadInput(msg)
         axes: dict[Input, tuple[str, ...]] = {
             "embeddings": ("frames", "D"),
-            "probs": ("frames", "members", "classes"),
+            "probs": PROBS,
         }
         self.of: dict[str, Array] = {}
         self.unread: list[str] = []
@@ -156,7 +166,7 @@ class _Arrays:
 
 def _assembled(
     question: Question,
-    policy: Policy,
+    standing: Standing,
     needs: Needs,
     file: pq.ParquetFile,
     ids: FrameIds,
@@ -177,7 +187,7 @@ def _assembled(
     excluded = np.union1d(centers, np.array(sorted(refused.reasons), dtype=np.int64))
     columns = needed_columns(table, needs)
     covered: Rows = np.empty(0, dtype=np.intp)
-    if policy.constraints.one_per_cluster and "cluster" in columns:
+    if question.policy.constraints.one_per_cluster and "cluster" in columns:
         clusters = columns["cluster"]
         covered = duplicates(clusters, ids.inner, labeled=centers, out=excluded)
     kept = Kept.of(np.union1d(excluded, covered), n_frames)
@@ -190,11 +200,8 @@ def _assembled(
     frame_ids = kept.of_array(ids.inner)
     n_kept = len(kept.order)
     probs = moved.get("probs")
-    class_names = class_names_of(
-        question.class_names, None if probs is None else probs.shape[2], whole.labels
-    )
     inputs = SelectionInputs(
-        policy=policy,
+        policy=question.policy,
         seed=question.seed,
         affordable_micros=UNLIMITED if question.budget_micros is None else question.budget_micros,
         frame_ids=frame_ids,
@@ -207,7 +214,8 @@ def _assembled(
         probs_NMC=probs,
         acquisitions=(),
         round_number=question.round_number,
-        class_names=class_names,
+        counted=standing,
+        class_names=question.class_names,
         labels=whole.labels,
         center_probs_LMC=of_labeled.get("probs"),
         sessions=_texts(columns, "session") if "session" in columns else None,

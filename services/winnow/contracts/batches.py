@@ -100,6 +100,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         n_asked=sources.n_asked,
         acquisitions=sources.acquisitions,
         round_number=standing.round_number,
+        counted=standing,
         class_names=snapshot.class_names,
         labels=labels,
         sessions=texts_of(passed["session"]) if needs.reads("sessions") else None,

@@ -56,6 +56,8 @@ class SelectionInputs:
     """Functions whose scores go on the records, beside that of the policy."""
     round_number: int | None = None
     """None where nobody counts rounds: rules about their number are then not asked."""
+    counted: Standing | None = None
+    """What was counted before anything large was read; none: it is counted from the arrays."""
     class_names: tuple[str, ...] = ()
     """[C]"""
     labels: Strings | None = None
@@ -98,6 +100,8 @@ class SelectionInputs:
     @property
     def standing(self) -> Standing:
         """Give what decides whether this is a cold start."""
+        if self.counted is not None:
+            return self.counted
         parts = (self.labels, self.centers_LD, self.center_probs_LMC)
         return Standing.of(
             has_committee=self.probs_NMC is not None,

@@ -560,3 +560,18 @@ def test_a_folder_that_is_no_selections_is_left_alone(select: Select, tmp_path: 
 def test_the_summary_as_json_is_the_manifest(select: Select, tmp_path: Path) -> None:
     result = select(*files(tmp_path).write(), "--json")
     assert json.loads(result.stdout) == manifest(tmp_path)
+
+
+def test_the_cold_start_is_decided_once_by_all_classes_and_labels_that_were_given(
+    select: Select, tmp_path: Path
+) -> None:
+    given = files(tmp_path, labeled="frame-00000 0\nframe-07919 0\n")
+    given.policy = "selection: {batch_size: 5, strategy: top_k, cold_start: k_center, "
+    given.policy += "switch: {labels_per_class_min: 1}}"
+    assert select(*given.write()).exit_code == 0
+    because = "cold start: 0 of 1 labels of the rarest class"
+    assert manifest(tmp_path)["switch"]["because"] == because
+    given.labeled += "frame-05831 1\nframe-03743 2\n"
+    given.embeddings[0] = np.nan  # nobody reads it: the choice is by scores
+    assert select(*given.write()).exit_code == 0
+    assert manifest(tmp_path)["switch"]["because"].endswith("1 of 1 labels of the rarest class")
