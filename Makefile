@@ -23,7 +23,7 @@ DATA ?=
 SIZE ?= standard
 TORCH ?= default
 
-.PHONY: help setup lock protos fmt lint test test-all oracle golden bench bench-large demo up down images charts e2e clean
+.PHONY: help setup lock protos fmt lint test test-all oracle golden bench bench-large bench-default demo up down images charts e2e clean
 
 help: ## Print this help
 	@echo "Winnow: decides which frames earn a label, and proves it."
@@ -109,6 +109,9 @@ bench: $(VENV)/.bench ## Measure against peers; prints a table, writes build/ben
 
 bench-large: $(VENV)/.bench ## The same for two million frames: minutes, 8 GB of memory, 6 GB of disk
 	$(BIN)/python -m tests.bench --large
+
+bench-default: $(VENV)/.bench ## The default policy beside every strategy on real pools (DATA=folder of data sets)
+	$(BIN)/python -m tests.bench.default_policy $(if $(DATA),--data "$(DATA)")
 
 demo: $(VENV)/.demo ## Three rounds on real images through all services, and a report
 	@$(BIN)/winnow demo --size $(SIZE) $(if $(DATA),--data "$(DATA)")
