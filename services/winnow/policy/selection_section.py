@@ -49,7 +49,7 @@ class SelectionSection(Section):
         default=chosen("herding"), description="Query strategy once a committee exists."
     )
     cold_start: AnyStrategy = Field(
-        default=chosen("herding", weight="none"),
+        default=chosen("kmeans"),
         description="Query strategy until then; it needs no scores.",
     )
     cold_start_rounds: int = Field(

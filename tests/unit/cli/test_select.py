@@ -409,7 +409,7 @@ def test_without_probabilities_the_cold_start_chooses(select: Select, tmp_path: 
     at = options.index("--probs")
     result = select(*options[:at], *options[at + 2 :])
     assert result.exit_code == 0, result.output
-    assert "chosen by herding (weight none" in result.output
+    assert "chosen by kmeans (" in result.output
     assert {row["score"] for row in batch(tmp_path)} == {None}
 
 

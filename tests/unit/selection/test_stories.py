@@ -108,7 +108,7 @@ def test_the_cold_start_needs_no_scores(world: World) -> None:
     rows = read_table(world.blobs, world.batch.table, BATCH).to_pylist()
     assert len(rows) == 10
     assert all(row["pre_label"] == "" and row["score"] is None for row in rows)
-    assert all("typical: covers" in row["reason"] for row in rows if row["arm"] == "policy")
+    assert all("cluster" in row["reason"] for row in rows if row["arm"] == "policy")
 
 
 def test_a_cold_start_that_draws_gives_every_frame_the_same_chance(world: World) -> None:
