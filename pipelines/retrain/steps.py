@@ -26,7 +26,6 @@ from retrain.data import (
     unpack,
 )
 from retrain.settings import RetrainSettings
-from retrain.train import TrainConfig, train
 from winnow.adapters.connect import connect_blobs, connect_ledger
 from winnow.adapters.system_clock import SystemClock
 from winnow.calibration.evaluation import evaluate, evaluate_by_class
@@ -57,6 +56,7 @@ from winnow.runtime.stating import state_facts
 from winnow.stopping import mean_normalised_entropy
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.task import NetworkConfig, task_named
+from winnow.tasks.train import TrainConfig, train
 
 if TYPE_CHECKING:
     import torch

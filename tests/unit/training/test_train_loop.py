@@ -10,10 +10,10 @@ import numpy.typing as npt
 import pytest
 import torch
 
-import retrain.train as loop
-from retrain.train import TrainConfig, train
+import winnow.tasks.train as loop
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes
 from winnow.tasks.task import NetworkConfig
+from winnow.tasks.train import TrainConfig, train
 
 NETWORK = NetworkConfig("classification", 3, 8, 4, (90.0, 90.0, 90.0), (50.0, 50.0, 50.0))
 CONFIG = TrainConfig(
