@@ -33,7 +33,7 @@ def test_the_order_of_boxes_changes_no_label(boxes: list[Box], random: object) -
     ],
 )
 def test_another_text_is_no_label(label: str, told: str) -> None:
-    with pytest.raises(BadInput, match="detection label: .*") as error:
+    with pytest.raises(BadInput, match="detection label") as error:
         boxes_of(label)
     assert told in str(error.value)
 
