@@ -79,7 +79,7 @@ lock: $(BIN)/uv ## Resolve the locks again (hashes, no addresses); UPGRADE=1 tak
 protos: $(VENV)/.dev ## Write the generated code from protos/
 	@$(BIN)/python -m grpc_tools.protoc -I protos --plugin=protoc-gen-mypy=$(BIN)/protoc-gen-mypy \
 	  --python_out=services/winnow/contracts/generated \
-	  --mypy_out=services/winnow/contracts/generated protos/winnow/events/v1/*.proto
+	  --mypy_out=services/winnow/contracts/generated protos/winnow/*/v1/*.proto
 
 fmt: $(VENV)/.dev ## Format the code
 	@$(BIN)/ruff format services pipelines tests

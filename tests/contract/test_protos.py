@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
-SOURCES = ("winnow/events/v1/events.proto",)
+SOURCES = ("winnow/events/v1/events.proto", "winnow/inference/v1/inference.proto")
 RELEASED = ROOT / "tests/golden/events/released.binpb"
 """All released messages as a buf image; written anew by `make golden` at a release."""
 
