@@ -1,0 +1,1 @@
+"""A committee's choice against manual curation: which labels improve the detector more."""
