@@ -1,0 +1,311 @@
+"""The committee behind KServe: fans out over its endpoints and names who is missing."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.adapters.open_inference import Address, Inferred, OpenInferenceClient, Tensor
+from winnow.contracts import serving
+from winnow.contracts.artifacts import Members, read_manifest
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BadInput, NotFound, Retryable, SchemaMismatch
+from winnow.domain.ids import CommitteeVersion
+from winnow.ports.blobs import Blobs
+from winnow.ports.committee import CommitteeAnswer
+from winnow.telemetry import logs
+
+log = logs.get_logger()
+
+
+@dataclass(frozen=True, slots=True)
+class Calls:
+    """How a server is asked.
+
+    Sixty-four frames a request keep a model busy; several requests in flight hide the way there
+    and back. KServe refuses messages above 8 MiB unless it is told otherwise.
+    """
+
+    deadline_seconds: float = 60.0
+    attempts_max: int = 3
+    frames_per_request: int = 64
+    bytes_per_request_max: int = 6 * 1024**2
+    in_flight_max: int = 4
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """What one endpoint says of all frames of a call."""
+
+    probs_NMC: npt.NDArray[np.float32]
+    members: tuple[str, ...]
+    compute_ms: int
+
+
+@dataclass(slots=True)
+class _Endpoint:
+    """One server and the members that it holds."""
+
+    client: OpenInferenceClient
+    members: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Served:
+    """A version whose members are all ready."""
+
+    version_text: str
+    member_names: tuple[str, ...]
+    n_classes: int
+    endpoints: tuple[_Endpoint, ...]
+    pool: ThreadPoolExecutor
+
+
+@dataclass(slots=True)
+class _Course:
+    """How it goes with one endpoint during one call: after a failure nothing more is asked."""
+
+    failure: Retryable | SchemaMismatch | None = None
+    given_up: threading.Event = field(default_factory=threading.Event)
+
+
+class KServeCommittee:
+    """Asks the endpoints of a committee version, each of which holds some of its members or all.
+
+    Parameters
+    ----------
+    endpoints_of
+        Where a version is served, as `grpc://host:port/model`.
+    versions_max
+        Versions whose connections are kept: two rounds may overlap, each with its own.
+    """
+
+    def __init__(
+        self,
+        blobs: Blobs,
+        endpoints_of: Callable[[CommitteeVersion], Sequence[str]],
+        *,
+        calls: Calls | None = None,
+        versions_max: int = 2,
+    ) -> None:
+        self._blobs = blobs
+        self._endpoints_of = endpoints_of
+        self._calls = calls or Calls()
+        self._versions_max = versions_max
+        self._served: dict[CommitteeVersion, _Served] = {}
+        self._lock = threading.Lock()
+
+    def load(self, version: CommitteeVersion, members: BlobRef) -> Sequence[str]:
+        """Wait for nothing: connect, and see that every member is there and of this version.
+
+        Raises
+        ------
+        Retryable
+            A server is not ready, holds another version, or members are missing.
+        """
+        text = serving.served_version(version, members)
+        with self._lock:
+            known = self._served.get(version)
+            if known is None or known.version_text != text:
+                known = self._connect(version, members, text)
+                self._served.pop(version, None)
+                self._served[version] = known
+                while len(self._served) > self._versions_max:
+                    _close(self._served.pop(next(iter(self._served))))
+            return known.member_names
+
+    def score(self, version: CommitteeVersion, frames: Sequence[bytes]) -> CommitteeAnswer:
+        """Score encoded images; members whose endpoint failed are left out, and logged by name.
+
+        Raises
+        ------
+        BadInput
+            A frame is no complete image, or there is none.
+        NotFound
+            The version was not loaded.
+        Retryable
+            No member answered.
+        SchemaMismatch
+            No member answered, and one gave another version or other shapes than asked for.
+        """
+        served = self._of(version)
+        if not frames:
+            msg = "frames: expected at least one, found none"
+            raise BadInput(msg)
+        chunks = list(_chunks(frames, self._calls))
+        courses = [_Course() for _ in served.endpoints]
+        asked = [
+            [
+                served.pool.submit(self._ask, served, endpoint, course, chunk)
+                for endpoint, course in zip(served.endpoints, courses, strict=True)
+            ]
+            for chunk in chunks
+        ]
+        try:
+            answers = [[one.result() for one in row] for row in asked]
+        finally:
+            for course in courses:
+                course.given_up.set()
+        parts = [
+            _joined([row[pos] for row in answers])
+            for pos, course in enumerate(courses)
+            if course.failure is None
+        ]
+        _note_missing(served, courses)
+        return _combined(served, [part for part in parts if part.members], courses)
+
+    def close(self) -> None:
+        """End all connections."""
+        with self._lock:
+            while self._served:
+                _close(self._served.popitem()[1])
+
+    def _of(self, version: CommitteeVersion) -> _Served:
+        with self._lock:
+            if version not in self._served:
+                msg = f"committee {version!r}: expected it to be loaded first, found it is not"
+                raise NotFound(msg)
+            return self._served[version]
+
+    def _connect(self, version: CommitteeVersion, members: BlobRef, text: str) -> _Served:
+        manifest = read_manifest(self._blobs, members, Members)
+        expected = tuple(member.name for member in manifest.members)
+        clients = [OpenInferenceClient(Address.parse(url)) for url in self._endpoints_of(version)]
+        try:
+            endpoints = tuple(self._endpoint(client, text) for client in clients)
+            found = sorted(name for endpoint in endpoints for name in endpoint.members)
+            if found != sorted(expected):
+                msg = f"committee {version}: expected each of {', '.join(expected)} once, "
+                raise Retryable(msg + f"found {', '.join(found) or 'none'}")
+        except (Retryable, SchemaMismatch):
+            for client in clients:
+                client.close()
+            raise
+        pool = ThreadPoolExecutor(
+            max_workers=self._calls.in_flight_max * len(endpoints),
+            thread_name_prefix=f"committee-{version}",
+        )
+        return _Served(text, expected, len(manifest.class_names), endpoints, pool)
+
+    def _endpoint(self, client: OpenInferenceClient, text: str) -> _Endpoint:
+        """Ask who is there: a request without frames."""
+        where = client.address.url
+        if not client.ready(deadline_seconds=self._calls.deadline_seconds):
+            msg = f"{where}: expected a model that is ready, found none"
+            raise Retryable(msg)
+        try:
+            said = client.infer({serving.FRAMES: []}, deadline_seconds=self._calls.deadline_seconds)
+            _check_version(said, text, where)
+            return _Endpoint(client, _names(said, where))
+        except (BadInput, SchemaMismatch) as error:
+            # Another committee may stand behind the name for a moment, while a rollout goes on.
+            raise Retryable(str(error)) from error
+
+    def _ask(
+        self, served: _Served, endpoint: _Endpoint, course: _Course, chunk: Sequence[bytes]
+    ) -> _Part | None:
+        if course.given_up.is_set():
+            return None
+        where = endpoint.client.address.url
+        try:
+            said = endpoint.client.infer(
+                {serving.FRAMES: chunk},
+                deadline_seconds=self._calls.deadline_seconds,
+                attempts_max=self._calls.attempts_max,
+            )
+            _check_version(said, served.version_text, where)
+            return _part(said, endpoint.members, (len(chunk), served.n_classes), where)
+        except (Retryable, SchemaMismatch) as error:
+            course.failure = course.failure or error
+            course.given_up.set()
+            return None
+
+
+def _chunks(frames: Sequence[bytes], calls: Calls) -> Iterator[Sequence[bytes]]:
+    """Cut so that no request is longer than the calls allow; one frame always goes."""
+    start, size = 0, 0
+    for pos, frame in enumerate(frames):
+        full = pos - start == calls.frames_per_request
+        if pos > start and (full or size + len(frame) > calls.bytes_per_request_max):
+            yield frames[start:pos]
+            start, size = pos, 0
+        size += len(frame)
+    if start < len(frames):
+        yield frames[start:]
+
+
+def _check_version(said: Inferred, expected: str, where: str) -> None:
+    if said.version != expected:
+        msg = f"{where}: expected answers of committee {expected}, "
+        raise SchemaMismatch(msg + f"found {said.version or 'no version'}")
+
+
+def _tensor(tensors: Mapping[str, Tensor], name: str, where: str) -> Tensor:
+    if name not in tensors:
+        msg = f"{where}: expected an output {name!r}, found {', '.join(tensors) or 'none'}"
+        raise SchemaMismatch(msg)
+    return tensors[name]
+
+
+def _names(said: Inferred, where: str) -> tuple[str, ...]:
+    found = _tensor(said.tensors, serving.MEMBERS, where).ravel().tolist()
+    return tuple(bytes(name).decode(errors="replace") for name in found)
+
+
+def _part(
+    said: Inferred, members: tuple[str, ...], frames_classes: tuple[int, int], where: str
+) -> _Part:
+    names = _names(said, where)
+    strangers = [name for name in names if name not in members]
+    probs_MNC = _tensor(said.tensors, serving.PROBS, where)
+    shape = (len(names), *frames_classes)
+    if strangers or probs_MNC.shape != shape or probs_MNC.dtype != np.float32:
+        msg = f"{where}: expected probs float32 {shape} of members among {', '.join(members)}, "
+        found = f"found {probs_MNC.dtype} {probs_MNC.shape} of {', '.join(names) or 'none'}"
+        raise SchemaMismatch(msg + found)
+    took = _tensor(said.tensors, serving.COMPUTE_MS, where)
+    return _Part(probs_MNC.transpose(1, 0, 2), names, int(took.ravel()[0]))
+
+
+def _joined(answers: Sequence[_Part | None]) -> _Part:
+    """Give one endpoint's answers to all chunks, by the members that answered each of them."""
+    parts = [part for part in answers if part is not None]
+    names = tuple(name for name in parts[0].members if all(name in part.members for part in parts))
+    rows = [part.probs_NMC[:, [part.members.index(name) for name in names]] for part in parts]
+    return _Part(np.concatenate(rows), names, sum(part.compute_ms for part in parts))
+
+
+def _note_missing(served: _Served, courses: Sequence[_Course]) -> None:
+    for endpoint, course in zip(served.endpoints, courses, strict=True):
+        if course.failure is not None:
+            names = ", ".join(endpoint.members)
+            log.warning("committee.missing", members=names, reason=str(course.failure))
+
+
+def _combined(
+    served: _Served, parts: Sequence[_Part], courses: Sequence[_Course]
+) -> CommitteeAnswer:
+    failures = [course.failure for course in courses if course.failure is not None]
+    if not parts:
+        msg = f"committee {served.version_text}: expected an answer of a member, found none"
+        reasons = "; ".join(str(failure) for failure in failures)
+        lasting = any(isinstance(failure, SchemaMismatch) for failure in failures)
+        raise (SchemaMismatch if lasting else Retryable)(f"{msg} ({reasons})")
+    probs = {name: part.probs_NMC[:, m] for part in parts for m, name in enumerate(part.members)}
+    answered = tuple(name for name in served.member_names if name in probs)
+    return CommitteeAnswer(
+        probs_NMC=np.ascontiguousarray(np.stack([probs[name] for name in answered], axis=1)),
+        members_answered=answered,
+        compute_ms=sum(part.compute_ms for part in parts),
+    )
+
+
+def _close(served: _Served) -> None:
+    served.pool.shutdown(wait=False, cancel_futures=True)
+    for endpoint in served.endpoints:
+        endpoint.client.close()

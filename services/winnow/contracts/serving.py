@@ -1,0 +1,47 @@
+"""What a committee server and its clients call things: model names, versions, tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from winnow.contracts.artifacts import Members
+from winnow.domain.blob_ref import BlobRef
+
+FRAMES = "frames"
+"""Input, BYTES [N]: encoded images. Without any the server only says who is there."""
+PIXELS = "pixels"
+"""Input, UINT8 [N, 3, H, W]: images that are decoded and resized already."""
+PROBS = "probs"
+"""Output, FP32 [M, N, C]: calibrated class probabilities of each member."""
+MEMBERS = "members"
+"""Output, BYTES [M]: who answered, in the order of what each member says."""
+COMPUTE_MS = "compute_ms"
+"""Output, INT64 [1]: measured milliseconds of all members together."""
+
+DIGEST_CHARACTERS = 12
+
+
+def model_name_of(manifest: Members, names: Sequence[str] = ()) -> str:
+    """Give the name under which a version, or some of its members, is served.
+
+    Round and version are in it: KServe's own versions (`/models/NAME/versions/V`) answer 501.
+
+    Parameters
+    ----------
+    names
+        Members at this endpoint; none: all.
+    """
+    return "-".join(["committee", manifest.round_id, manifest.committee_version, *names])
+
+
+def served_version(version: str, members: BlobRef) -> str:
+    """Give what every answer is marked with: the version and the digest of its manifest.
+
+    The digest tells a committee that was trained again under the same version apart.
+
+    Examples
+    --------
+    >>> served_version("c3", BlobRef("b", "k", "0123456789abcdef", 1, "application/json"))
+    'c3@0123456789ab'
+    """
+    return f"{version}@{members.sha256[:DIGEST_CHARACTERS]}"
