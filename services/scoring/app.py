@@ -6,8 +6,9 @@ from functools import partial
 
 from scoring import handlers
 from scoring.settings import ScoringSettings
+from winnow.adapters.calls import Calls
 from winnow.adapters.connect import connect_blobs, connect_bus, connect_ledger
-from winnow.adapters.local_committee import LocalCommittee
+from winnow.adapters.deployed_committee import DeployedCommittee
 from winnow.adapters.system_clock import SystemClock
 from winnow.domain.events import RoundOpened
 from winnow.runtime.service import App, Service, Tick
@@ -19,16 +20,28 @@ def build(settings: ScoringSettings) -> Service:
     bus = connect_bus(settings.bus_url.get_secret_value())
     blobs = connect_blobs(settings.blobs_url.get_secret_value())
     clock = SystemClock()
+    committee = DeployedCommittee(
+        blobs,
+        ledger,
+        calls=Calls(
+            deadline_seconds=settings.call_deadline_seconds,
+            attempts_max=settings.call_attempts_max,
+            frames_per_request=settings.frames_per_request,
+            in_flight_max=settings.requests_in_flight_max,
+        ),
+        versions_max=settings.committee_versions_max,
+    )
     on_parts_tick = partial(
         handlers.on_parts_tick,
         ledger=ledger,
         blobs=blobs,
-        committee=LocalCommittee(blobs, versions_max=settings.committee_versions_max),
+        committee=committee,
         clock=clock,
         frames_per_call=settings.frames_per_call,
     )
 
     def close() -> None:
+        committee.close()
         bus.close()
         ledger.close()
 

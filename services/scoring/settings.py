@@ -24,3 +24,15 @@ class ScoringSettings(ServiceSettings):
     committee_versions_max: int = Field(
         default=2, ge=1, description="Committee versions kept in memory; one per open round."
     )
+    frames_per_request: int = Field(
+        default=64, ge=1, description="Frames of one request to a served committee."
+    )
+    requests_in_flight_max: int = Field(
+        default=4, ge=1, description="Requests that wait for one endpoint at once."
+    )
+    call_deadline_seconds: float = Field(
+        default=60.0, gt=0, description="After this a request's members count as missing."
+    )
+    call_attempts_max: int = Field(
+        default=3, ge=1, description="Tries of a request to a server that is restarting."
+    )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from winnow.adapters.calls import Calls
 from winnow.adapters.open_inference import Address, Inferred, OpenInferenceClient, Tensor
 from winnow.contracts import serving
 from winnow.contracts.artifacts import Members, read_manifest
@@ -21,21 +22,6 @@ from winnow.ports.committee import CommitteeAnswer
 from winnow.telemetry import logs
 
 log = logs.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class Calls:
-    """How a server is asked.
-
-    Sixty-four frames a request keep a model busy; several requests in flight hide the way there
-    and back. KServe refuses messages above 8 MiB unless it is told otherwise.
-    """
-
-    deadline_seconds: float = 60.0
-    attempts_max: int = 3
-    frames_per_request: int = 64
-    bytes_per_request_max: int = 6 * 1024**2
-    in_flight_max: int = 4
 
 
 @dataclass(frozen=True, slots=True)

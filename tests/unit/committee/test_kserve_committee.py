@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from tests.unit.committee.manifests import put_members
+from winnow.adapters.calls import Calls
 from winnow.adapters.file_blobs import FileBlobs
-from winnow.adapters.kserve_committee import Calls, KServeCommittee
+from winnow.adapters.kserve_committee import KServeCommittee
 from winnow.adapters.open_inference import Address
 from winnow.contracts import serving
 from winnow.domain.blob_ref import BlobRef
