@@ -22,29 +22,31 @@ from winnow.contracts.references import COLUMNS, frame_refs
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.ports.blobs import Blobs
+from winnow.tasks.examples import Examples, resized
 from winnow.tasks.task import Task
 
 ARRAY = "application/x-npy"
-Example = tuple[str, BlobRef, str]
+Labeled = tuple[str, BlobRef, str]
 """(frame_id, reference of its bytes, label)"""
 
 
 class Pack(Manifest):
-    """Frames as one array, with their class indices."""
+    """Frames as arrays, decoded once; see `winnow.tasks.examples.Examples`."""
 
     frame_ids: tuple[str, ...]
-    targets: tuple[int, ...]
     pixels: BlobRef
-    """uint8 [N, 3, P, P]"""
+    values: BlobRef
+    counts: BlobRef
+    sizes: BlobRef
     n_left_out: int
 
 
-def training_examples(blobs: Blobs, dataset: Dataset) -> Iterator[Example]:
+def training_examples(blobs: Blobs, dataset: Dataset) -> Iterator[Labeled]:
     """Give the labels of a dataset snapshot."""
     return _examples(blobs, dataset.table, DATASET)
 
 
-def holdout_examples(blobs: Blobs, dataset: Dataset) -> Iterator[Example]:
+def holdout_examples(blobs: Blobs, dataset: Dataset) -> Iterator[Labeled]:
     """Give the labels of all holdouts."""
     for ref in dataset.holdouts:
         yield from _examples(blobs, ref, HOLDOUT)
@@ -52,43 +54,54 @@ def holdout_examples(blobs: Blobs, dataset: Dataset) -> Iterator[Example]:
 
 def pack(
     blobs: Blobs,
-    examples: Iterable[Example],
+    labeled: Iterable[Labeled],
     *,
     task: Task,
     class_names: Sequence[str],
-    input_pixels: int,
+    height: int,
+    width: int,
     prefix: str,
 ) -> BlobRef:
-    """Decode frames and store them as one array; give the reference of the `Pack`.
+    """Decode frames and store them as arrays; give the reference of the `Pack`.
 
-    Frames that cannot be read or whose label is no class are left out and counted.
+    Frames that cannot be read or whose label does not fit are left out and counted.
     """
-    index = {name: c for c, name in enumerate(class_names)}
-    frame_ids, targets, pixels, n_left_out = [], [], [], 0
-    for frame_id, ref, label in examples:
-        square = _decoded(task, blobs.get(ref), input_pixels) if label in index else None
-        if square is None:
+    frame_ids, targets, pixels, sizes, n_left_out = [], [], [], [], 0
+    for frame_id, ref, label in labeled:
+        try:
+            small, size = resized(blobs.get(ref), height=height, width=width)
+            target = task.target(label, class_names=class_names, size=size)
+        except BadInput:
             n_left_out += 1
             continue
         frame_ids.append(frame_id)
-        targets.append(index[label])
-        pixels.append(square)
-    shape = (len(pixels), 3, input_pixels, input_pixels)
-    array = np.stack(pixels) if pixels else np.empty(shape, dtype=np.uint8)
-    document = Pack(
-        frame_ids=tuple(frame_ids),
-        targets=tuple(targets),
-        pixels=put_array(blobs, array, prefix=prefix),
-        n_left_out=n_left_out,
-    )
+        targets.append(target)
+        pixels.append(small)
+        sizes.append(size)
+    shape = (len(pixels), 3, height, width)
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "pixels": np.stack(pixels) if pixels else np.empty(shape, dtype=np.uint8),
+        "values": np.concatenate(targets) if targets else np.empty((0, 1), dtype=np.float32),
+        "counts": np.array([len(target) for target in targets], dtype=np.int64),
+        "sizes": np.array(sizes, dtype=np.int64).reshape(len(sizes), 2),
+    }
+    refs = {name: put_array(blobs, array, prefix=prefix) for name, array in arrays.items()}
+    document = Pack(frame_ids=tuple(frame_ids), n_left_out=n_left_out, **refs)
     return write_manifest(blobs, document, prefix=prefix)
 
 
-def unpack(blobs: Blobs, ref: BlobRef) -> tuple[Pack, npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Load a pack: its manifest, pixels and class indices."""
+def unpack(blobs: Blobs, ref: BlobRef) -> tuple[Pack, Examples]:
+    """Load a pack: its manifest, and its frames with equal weights."""
     document = read_manifest(blobs, ref, Pack)
-    pixels = get_array(blobs, document.pixels).astype(np.uint8, copy=False)
-    return document, pixels, np.array(document.targets, dtype=np.int64)
+    counts_N = get_array(blobs, document.counts).astype(np.int64, copy=False)
+    examples = Examples(
+        pixels=get_array(blobs, document.pixels).astype(np.uint8, copy=False),
+        values=get_array(blobs, document.values).astype(np.float32, copy=False),
+        counts_N=counts_N,
+        sizes_N2=get_array(blobs, document.sizes).astype(np.int64, copy=False),
+        weights_N=np.ones(len(counts_N), dtype=np.float32),
+    )
+    return document, examples
 
 
 def calibration_mask(frame_ids: Sequence[str], share: float) -> npt.NDArray[np.bool_]:
@@ -113,17 +126,10 @@ def get_array(blobs: Blobs, ref: BlobRef) -> npt.NDArray[np.generic]:
     return array
 
 
-def _examples(blobs: Blobs, ref: BlobRef, schema: object) -> Iterator[Example]:
+def _examples(blobs: Blobs, ref: BlobRef, schema: object) -> Iterator[Labeled]:
     table = read_table(blobs, ref, schema, columns=["frame_id", *COLUMNS, "label"])
     ids, labels = (table.column(name).to_pylist() for name in ("frame_id", "label"))
     yield from zip(ids, frame_refs(table), labels, strict=True)
-
-
-def _decoded(task: Task, frame: bytes, input_pixels: int) -> npt.NDArray[np.uint8] | None:
-    try:
-        return task.pixels(frame, input_pixels=input_pixels)
-    except BadInput:
-        return None
 
 
 def _fraction(frame_id: str) -> float:

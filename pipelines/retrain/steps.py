@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,7 +29,7 @@ from retrain.settings import RetrainSettings
 from winnow.adapters.connect import connect_blobs, connect_ledger
 from winnow.adapters.system_clock import SystemClock
 from winnow.calibration.evaluation import evaluate, evaluate_by_class
-from winnow.calibration.temperature import fit_temperature, negative_log_likelihood, softmax
+from winnow.calibration.temperature import negative_log_likelihood, softmax
 from winnow.contracts.artifacts import (
     Dataset,
     Evaluation,
@@ -55,6 +55,8 @@ from winnow.ports.ledger import Ledger
 from winnow.runtime.stating import state_facts
 from winnow.stopping import mean_normalised_entropy
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
+from winnow.tasks.class_outputs import class_indices
+from winnow.tasks.predict import outputs_of
 from winnow.tasks.task import NetworkConfig, task_named
 from winnow.tasks.train import TrainConfig, train
 
@@ -63,8 +65,6 @@ if TYPE_CHECKING:
 
 TASK = "classification"
 CHECKPOINT = "application/x-torch"
-PRIOR_STRENGTH = 5.0
-"""Calibration splits of early rounds hold ten labels; five labels' worth of belief in T = 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,7 +130,8 @@ def plan(context: Context, *, round_id: str, dataset: str) -> list[str]:
             examples,
             task=task_named(TASK),
             class_names=snapshot.class_names,
-            input_pixels=training.input_pixels,
+            height=training.input_pixels,
+            width=training.input_pixels,
             prefix=_prefix(round_id),
         )
         for examples in (training_examples(blobs, snapshot), holdout_examples(blobs, snapshot))
@@ -164,28 +165,31 @@ def train_members(context: Context, *, orders: str) -> str:
 def train_member(context: Context, work: Order) -> Trained:
     """Train one member, fit its temperature, let it answer the holdout."""
     settings, training = context.settings, work.training
-    document, pixels, targets_N = unpack(context.blobs, work.train)
+    document, examples = unpack(context.blobs, work.train)
     kept_out = calibration_mask(document.frame_ids, training.calibration_share)
+    learned = examples.take(np.flatnonzero(~kept_out))
+    calibrating = examples.take(np.flatnonzero(kept_out))
     checkpoint = train(
-        pixels[~kept_out],
-        targets_N[~kept_out],
-        _config(work, pixels[~kept_out]),
+        learned,
+        _config(work, learned.pixels),
         file=settings.work_dir / work.round_id / f"{work.name}.pt",
         checkpoint_seconds=settings.checkpoint_seconds,
         threads=settings.torch_threads,
     )
     task, network = restored(checkpoint, where=work.name)
-    logits_NC = task.logits(network, pixels[kept_out], checkpoint.config)
-    temperature = fit_temperature(logits_NC, targets_N[kept_out], prior_strength=PRIOR_STRENGTH)
-    _, frames, answers_N = unpack(context.blobs, work.holdout)
-    probs_NC = softmax(task.logits(network, frames, checkpoint.config), temperature=temperature)
-    metrics = evaluate(probs_NC, answers_N) | _calibration(
-        logits_NC, targets_N[kept_out], temperature
+    outputs = outputs_of(task, network, calibrating.pixels, checkpoint.config)
+    temperatures = task.calibrate(outputs, calibrating)
+    _, holdout = unpack(context.blobs, work.holdout)
+    answers = outputs_of(task, network, holdout.pixels, checkpoint.config)
+    probs_NC = task.calibrated(answers, temperatures)
+    metrics = evaluate(probs_NC, class_indices(holdout)) | _calibration(
+        outputs, class_indices(calibrating), temperatures[0]
     )
     metrics["weight_norm"] = _weight_norm(network.parameters())
-    return _trained(
-        context, work, checkpoint, temperature=temperature, metrics=metrics, probs_NC=probs_NC
+    finished = replace(
+        checkpoint, temperatures=temperatures, metrics=metrics, optimizer={}, compute_ms=0
     )
+    return _trained(context, work, finished, probs_NC, compute_ms=checkpoint.compute_ms)
 
 
 def register(context: Context, *, round_id: str, dataset: str, members: Sequence[str]) -> str:
@@ -238,8 +242,9 @@ def _config(work: Order, pixels: npt.NDArray[np.uint8]) -> TrainConfig:
     return TrainConfig(
         network=NetworkConfig(
             task=TASK,
-            n_classes=len(work.class_names),
-            input_pixels=training.input_pixels,
+            class_names=work.class_names,
+            input_height=training.input_pixels,
+            input_width=training.input_pixels,
             width=training.width,
             mean=(mean[0], mean[1], mean[2]),
             std=(std[0], std[1], std[2]),
@@ -270,35 +275,25 @@ def _calibration(
 def _trained(
     context: Context,
     work: Order,
-    checkpoint: Checkpoint,
+    finished: Checkpoint,
+    probs_NC: npt.NDArray[np.float32],
     *,
-    temperature: float,
-    metrics: dict[str, float],
-    probs_NC: npt.NDArray[np.float64],
+    compute_ms: int,
 ) -> Trained:
+    """Store a member; without optimizer and clock equal members are equal bytes under one key."""
     prefix = _prefix(work.round_id)
-    # Without optimizer and clock: equal members are equal bytes under one key.
-    finished = checkpoint_bytes(
-        Checkpoint(
-            config=checkpoint.config,
-            weights=checkpoint.weights,
-            data_sha256=checkpoint.data_sha256,
-            seed=checkpoint.seed,
-            step=checkpoint.step,
-            metric=checkpoint.metric,
-        )
-    )
+    data = checkpoint_bytes(finished)
     member = Member(
         name=work.name,
         seed=work.seed,
-        checkpoint=context.blobs.put(finished, prefix=prefix, media_type=CHECKPOINT),
-        temperature=temperature,
-        step=checkpoint.step,
-        metrics=metrics | {"train_loss": checkpoint.metric},
-        compute_ms=checkpoint.compute_ms,
+        checkpoint=context.blobs.put(data, prefix=prefix, media_type=CHECKPOINT),
+        temperatures=finished.temperatures,
+        step=finished.step,
+        metrics=dict(finished.metrics) | {"train_loss": finished.train_loss},
+        compute_ms=compute_ms,
     )
     config = {k: v for k, v in work.training.model_dump().items() if k != "members"}
-    probs = put_array(context.blobs, probs_NC.astype(np.float32), prefix=prefix)
+    probs = put_array(context.blobs, probs_NC, prefix=prefix)
     return Trained(member=member, config=config, holdout=work.holdout, probs=probs)
 
 
@@ -311,7 +306,8 @@ def _members(
 ) -> Members:
     blobs = context.blobs
     snapshot = read_manifest(blobs, dataset, Dataset)
-    document, _, labels_N = unpack(blobs, trained[0].holdout)
+    document, holdout = unpack(blobs, trained[0].holdout)
+    labels_N = class_indices(holdout)
     probs_MNC = np.stack([get_array(blobs, one.probs) for one in trained]).astype(np.float64)
     probs_NC = probs_MNC.mean(axis=0)
     committee = evaluate(probs_NC, labels_N)

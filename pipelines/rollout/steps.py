@@ -80,14 +80,15 @@ def probe(context: Context, *, members: str) -> str:
         msg = f"committee {version}: expected answers of {', '.join(expected)}, "
         raise IntegrityError(msg + f"found {', '.join(answer.members_answered)}")
     shape = (PROBE_FRAMES, len(expected), len(manifest.class_names))
-    gap = np.abs(answer.probs_NMC.sum(axis=2) - 1.0).max()
-    if answer.probs_NMC.shape != shape or not gap <= SUM_TOLERANCE:
+    probs_NMC = answer.class_probs()
+    gap = np.abs(probs_NMC.sum(axis=2) - 1.0).max()
+    if probs_NMC.shape != shape or not gap <= SUM_TOLERANCE:
         msg = f"committee {version}: expected distributions {shape}, "
-        raise IntegrityError(msg + f"found {answer.probs_NMC.shape}, sums off by {gap}")
+        raise IntegrityError(msg + f"found {probs_NMC.shape}, sums off by {gap}")
     return Probed(
         committee_version=version,
         members_answered=answer.members_answered,
-        mean_top_probability=float(answer.probs_NMC.max(axis=2).mean()),
+        mean_top_probability=float(probs_NMC.max(axis=2).mean()),
     ).model_dump_json()
 
 

@@ -99,7 +99,7 @@ def _bytes_of(item: bytes | str, pos: int) -> bytes:
 
 
 def _outputs(answer: CommitteeAnswer) -> Sequence[InferOutput]:
-    probs_MNC = np.ascontiguousarray(answer.probs_NMC.transpose(1, 0, 2))
+    probs_MNC = np.ascontiguousarray(answer.class_probs().transpose(1, 0, 2))
     names = np.array([name.encode() for name in answer.members_answered], dtype=np.object_)
     return [
         _output("probs", "FP32", probs_MNC),

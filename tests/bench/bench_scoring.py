@@ -33,12 +33,12 @@ class _Loaded:
 
     def __init__(self) -> None:
         grey = (128.0, 128.0, 128.0)
-        config = NetworkConfig("classification", len(CLASSES), 32, 16, grey, grey)
+        config = NetworkConfig("classification", CLASSES, 32, 32, 16, grey, grey)
         task = task_named("classification")
         members = []
         for m in range(N_MEMBERS):
             network = task.network(config, rng=np.random.Generator(np.random.Philox(m)))
-            members.append(LoadedMember(f"m{m}", task, network, config, 1.0))
+            members.append(LoadedMember(f"m{m}", task, network, config, (1.0,)))
         self._model = CommitteeModel(members, class_names=CLASSES)
 
     def load(self, version: CommitteeVersion, members: BlobRef) -> tuple[str, ...]:

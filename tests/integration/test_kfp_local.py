@@ -72,7 +72,7 @@ def test_kfp_local_and_this_process_train_the_same_committee(tmp_path: Path) -> 
     assert runner.state("retrain", "r0") == (RunState.SUCCEEDED, "")
     ours, theirs = trained(inline), trained(through_kfp)
     assert [m.checkpoint for m in ours.members] == [m.checkpoint for m in theirs.members]
-    assert [m.temperature for m in ours.members] == [m.temperature for m in theirs.members]
+    assert [m.temperatures for m in ours.members] == [m.temperatures for m in theirs.members]
     runner.close()
 
 

@@ -6,6 +6,9 @@ import threading
 from collections import OrderedDict
 from collections.abc import Sequence
 
+import numpy as np
+import numpy.typing as npt
+
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound
 from winnow.domain.ids import CommitteeVersion
@@ -54,9 +57,16 @@ class LocalCommittee:
         NotFound
             The version was not loaded, or has made room for others since.
         """
+        return self._loaded(version).score(frames)
+
+    def maps(self, version: CommitteeVersion, frames: Sequence[bytes]) -> npt.NDArray[np.float16]:
+        """Give probability maps of a loaded version; raises as `score` does."""
+        return self._loaded(version).maps(frames)
+
+    def _loaded(self, version: CommitteeVersion) -> CommitteeModel:
         with self._lock:
             found = [model for (name, _), model in self._models.items() if name == version]
         if not found:
             msg = f"committee {version!r}: expected it to be loaded first, found it is not"
             raise NotFound(msg)
-        return found[-1].score(frames)
+        return found[-1]

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
@@ -255,10 +255,20 @@ class Member(Manifest):
     name: str
     seed: int
     checkpoint: BlobRef
-    temperature: float
+    temperatures: tuple[float, ...]
+    """One for all classes; of a detection network one for each class's map."""
     step: int
     metrics: dict[str, float]
     compute_ms: int
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_temperature(cls, given: object) -> object:
+        """Read what was written when there was but one temperature."""
+        if isinstance(given, dict) and "temperature" in given:
+            rest = {name: value for name, value in given.items() if name != "temperature"}
+            return {**rest, "temperatures": (given["temperature"],)}
+        return given
 
 
 class Members(Manifest):

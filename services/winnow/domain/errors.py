@@ -35,6 +35,10 @@ class IntegrityError(DomainError):
     """Bytes do not have the digest or size that their reference names."""
 
 
+class TrainingFailed(DomainError):
+    """A member cannot be trained to its end; the round may go on without it."""
+
+
 class TransitionRefused(DomainError):
     """The label-state matrix or one of its guards forbids this step."""
 

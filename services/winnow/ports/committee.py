@@ -10,21 +10,51 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import SchemaMismatch
 from winnow.domain.ids import CommitteeVersion
 
 
 @dataclass(frozen=True, slots=True)
 class CommitteeAnswer:
-    """What the members that answered say of one batch of frames.
+    """What the members that answered say of one batch of N frames.
 
-    `probs_NMC[i, m]` are the calibrated class probabilities of frame *i* by
-    `members_answered[m]`; float32, each row sums to one.
+    A committee of classification networks gives `probs_NMC`, one of detection networks
+    `information_NC` and `boxes`.
     """
 
-    probs_NMC: npt.NDArray[np.float32]
     members_answered: tuple[str, ...]
     compute_ms: int
     """Measured accelerator (or CPU) milliseconds of all members together."""
+    probs_NMC: npt.NDArray[np.float32] | None = None
+    """Calibrated class probabilities of frame *i* by `members_answered[m]`; float32, each row
+    sums to one."""
+    information_NC: npt.NDArray[np.float32] | None = None
+    """Mutual information of the members' calibrated probability maps, mean over the map's cells,
+    of each class; float32, nats, 0 to ln 2."""
+    boxes: tuple[str, ...] = ()
+    """Of each frame the boxes of the members' mean map, best first, as JSON:
+    `[{"box":[x,y,width,height],"class":"person","score":0.83}]`, whole pixels of the upright
+    frame; never above a threshold alone: whoever uses them chooses one."""
+
+    def class_probs(self) -> npt.NDArray[np.float32]:
+        """Give `probs_NMC`.
+
+        Raises
+        ------
+        SchemaMismatch
+            A committee of another kind has answered.
+        """
+        if self.probs_NMC is None:
+            msg = "expected the class probabilities of a committee, found no such answer"
+            raise SchemaMismatch(msg)
+        return self.probs_NMC
+
+    def map_information(self) -> npt.NDArray[np.float32]:
+        """Give `information_NC`; raises as `class_probs` does."""
+        if self.information_NC is None:
+            msg = "expected the map information of a committee, found no such answer"
+            raise SchemaMismatch(msg)
+        return self.information_NC
 
 
 class Committee(Protocol):
@@ -47,5 +77,19 @@ class Committee(Protocol):
         ------
         Retryable
             No member answered.
+        """
+        ...
+
+    def maps(self, version: CommitteeVersion, frames: Sequence[bytes]) -> npt.NDArray[np.float16]:
+        """Give calibrated probability maps of a handful of frames, [N, M, C, h, w].
+
+        For reports: maps of a whole pool are never moved. N x M x C x h x w x 2 bytes.
+
+        Raises
+        ------
+        SchemaMismatch
+            A committee of a kind without maps.
+        Retryable
+            A member did not answer.
         """
         ...

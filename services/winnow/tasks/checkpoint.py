@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import io
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from winnow.domain.errors import IntegrityError
+from winnow.domain.errors import IntegrityError, SchemaMismatch
 from winnow.tasks.task import NetworkConfig, Task, task_named
 
 if TYPE_CHECKING:
     import torch
 
-FORMAT = 1
+FORMAT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,12 @@ class Checkpoint:
     """Digest of the pixels and targets that it saw."""
     seed: int
     step: int
-    metric: float
-    """Mean training loss of the last epoch, nats."""
+    train_loss: float
+    """Mean over the last epoch."""
+    temperatures: tuple[float, ...] = ()
+    """What calibrates its outputs; empty until it was calibrated."""
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    """On the holdout, and of the calibration; empty until it was evaluated."""
     optimizer: Mapping[str, Any] = field(default_factory=dict)
     """Empty in a finished member; what a training needs to go on."""
     compute_ms: int = 0
@@ -48,7 +52,9 @@ def checkpoint_bytes(checkpoint: Checkpoint) -> bytes:
         "data_sha256": checkpoint.data_sha256,
         "seed": checkpoint.seed,
         "step": checkpoint.step,
-        "metric": checkpoint.metric,
+        "train_loss": checkpoint.train_loss,
+        "temperatures": tuple(checkpoint.temperatures),
+        "metrics": dict(checkpoint.metrics),
         "optimizer": dict(checkpoint.optimizer),
         "compute_ms": checkpoint.compute_ms,
     }
@@ -79,14 +85,27 @@ def read_checkpoint(data: bytes, *, where: str) -> Checkpoint:
         raise IntegrityError(msg) from error
 
 
-def restored(checkpoint: Checkpoint, *, where: str) -> tuple[Task, torch.nn.Module]:
+def restored(
+    checkpoint: Checkpoint, *, where: str, class_names: Sequence[str] | None = None
+) -> tuple[Task, torch.nn.Module]:
     """Give the task and the network with the checkpoint's weights.
+
+    Parameters
+    ----------
+    class_names
+        Classes that it must answer about, in this order; none: whatever it knows.
 
     Raises
     ------
     IntegrityError
         The weights do not fit the network that the config describes.
+    SchemaMismatch
+        It knows other classes.
     """
+    known = checkpoint.config.class_names
+    if class_names is not None and tuple(class_names) != known:
+        msg = f"{where}: expected a checkpoint of the classes {', '.join(class_names)}, "
+        raise SchemaMismatch(msg + f"found one of {', '.join(known)}")
     task = task_named(checkpoint.config.task)
     network = task.network(checkpoint.config, rng=np.random.Generator(np.random.Philox(0)))
     try:

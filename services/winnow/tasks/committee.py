@@ -10,19 +10,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from winnow.calibration.temperature import softmax
-from winnow.contracts.artifacts import Members, read_manifest
+from winnow.contracts.artifacts import Member, Members, read_manifest
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Retryable, SchemaMismatch
 from winnow.ports.blobs import Blobs
 from winnow.ports.committee import CommitteeAnswer
 from winnow.tasks.checkpoint import read_checkpoint, restored
-from winnow.tasks.task import NetworkConfig, Task, stacked
+from winnow.tasks.examples import Pixels, stacked
+from winnow.tasks.predict import outputs_of
+from winnow.tasks.task import NetworkConfig, Outputs, Said, Task
 
 if TYPE_CHECKING:
     import torch
 
-SUM_TOLERANCE = 1e-3
+FRAMES_AT_ONCE = 64
+"""Frames whose outputs of all members are in memory together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +35,16 @@ class LoadedMember:
     task: Task
     network: torch.nn.Module
     config: NetworkConfig
-    temperature: float
+    temperatures: tuple[float, ...]
 
-    def probs(self, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32]:
-        """Give calibrated `probs_NC`, float32, rows summing to one."""
-        logits_NC = self.task.logits(self.network, pixels, self.config)
-        return softmax(logits_NC, temperature=self.temperature).astype(np.float32)
+    def answer(self, pixels: Pixels) -> Outputs | None:
+        """Give calibrated outputs, or None if it fails or answers what is no answer."""
+        try:
+            outputs = outputs_of(self.task, self.network, pixels, self.config)
+        except (RuntimeError, MemoryError):  # what torch raises when an engine or memory gives way
+            return None
+        calibrated = self.task.calibrated(outputs, self.temperatures)
+        return calibrated if self.task.valid(calibrated) else None
 
 
 class CommitteeModel:
@@ -47,17 +53,21 @@ class CommitteeModel:
     Parameters
     ----------
     members
-        At least one; all take the same input size and know the same classes.
+        At least one; all of one kind, with the same input size and the same classes.
     class_names
         Meaning of index c of an answer.
     """
 
     def __init__(self, members: Sequence[LoadedMember], *, class_names: Sequence[str]) -> None:
-        shapes = {(m.config.task, m.config.input_pixels, m.config.n_classes) for m in members}
-        if len(shapes) != 1 or next(iter(shapes))[2] != len(class_names):
-            msg = f"committee: expected members of one shape for {len(class_names)} classes, "
-            raise SchemaMismatch(msg + f"found (task, pixels, classes) {sorted(shapes)}")
+        known = {
+            (m.task.kind, m.config.input_height, m.config.input_width, m.config.class_names)
+            for m in members
+        }
+        if len(known) != 1 or next(iter(known))[3] != tuple(class_names):
+            msg = f"committee: expected members of one kind and size for {tuple(class_names)}, "
+            raise SchemaMismatch(msg + f"found (kind, height, width, classes) {sorted(known)}")
         self._members = tuple(members)
+        self.kind = members[0].task.kind
         self.class_names = tuple(class_names)
         self.member_names = tuple(member.name for member in members)
 
@@ -73,10 +83,7 @@ class CommitteeModel:
             A checkpoint is missing.
         """
         manifest = read_manifest(blobs, members, Members)
-        loaded = [
-            _load(blobs, member.name, member.checkpoint, member.temperature)
-            for member in manifest.members
-        ]
+        loaded = [_load(blobs, member, manifest.class_names) for member in manifest.members]
         return cls(loaded, class_names=manifest.class_names)
 
     def score(self, frames: Sequence[bytes]) -> CommitteeAnswer:
@@ -85,7 +92,7 @@ class CommitteeModel:
         Returns
         -------
         CommitteeAnswer
-            `probs_NMC` float32 [len(frames), members that answered, classes].
+            A member that fails on one of the frames has answered none of them.
 
         Raises
         ------
@@ -94,33 +101,75 @@ class CommitteeModel:
         Retryable
             No member answered.
         """
-        first = self._members[0]
+        pixels, sizes_N2 = self._decoded(frames)
         started = time.perf_counter()
-        pixels = stacked(first.task, frames, input_pixels=first.config.input_pixels)
-        answers = {
-            m.name: probs for m in self._members if (probs := _answer(m, pixels)) is not None
-        }
-        if not answers:
-            msg = f"committee: expected an answer of {', '.join(self.member_names)}, found none"
-            raise Retryable(msg)
+        answering, said = self._said(pixels, sizes_N2)
         return CommitteeAnswer(
-            probs_NMC=np.stack(list(answers.values()), axis=1),
-            members_answered=tuple(answers),
+            members_answered=tuple(member.name for member in answering),
             compute_ms=round((time.perf_counter() - started) * 1000),
+            probs_NMC=_joined([one.probs_NMC for one in said]),
+            information_NC=_joined([one.information_NC for one in said]),
+            boxes=tuple(text for one in said for text in one.boxes),
         )
 
+    def maps(self, frames: Sequence[bytes]) -> npt.NDArray[np.float16]:
+        """Give calibrated probability maps [N, M, C, h, w]; see `winnow.ports.committee`."""
+        pixels, _ = self._decoded(frames)
+        answers = [member.answer(pixels) for member in self._members]
+        missing = [m.name for m, one in zip(self._members, answers, strict=True) if one is None]
+        if missing:
+            msg = f"committee: expected maps of all members, found none of {', '.join(missing)}"
+            raise Retryable(msg)
+        maps = [self._members[0].task.maps(one) for one in answers if one is not None]
+        return np.stack(maps, axis=1).astype(np.float16)
 
-def _load(blobs: Blobs, name: str, ref: BlobRef, temperature: float) -> LoadedMember:
-    checkpoint = read_checkpoint(blobs.get(ref), where=ref.key)
-    task, network = restored(checkpoint, where=ref.key)
-    return LoadedMember(name, task, network, checkpoint.config, temperature)
+    def _decoded(self, frames: Sequence[bytes]) -> tuple[Pixels, npt.NDArray[np.int64]]:
+        config = self._members[0].config
+        return stacked(frames, height=config.input_height, width=config.input_width)
+
+    def _said(
+        self, pixels: Pixels, sizes_N2: npt.NDArray[np.int64]
+    ) -> tuple[Sequence[LoadedMember], Sequence[Said]]:
+        """Go through the frames block by block; again without them if members failed."""
+        asked: Sequence[LoadedMember] = self._members
+        while True:
+            answering, said = self._go_through(asked, pixels, sizes_N2)
+            if len(answering) == len(asked):
+                return answering, said
+            if not answering:
+                msg = f"committee: expected an answer of {', '.join(self.member_names)}, found none"
+                raise Retryable(msg)
+            asked = answering
+
+    def _go_through(
+        self,
+        asked: Sequence[LoadedMember],
+        pixels: Pixels,
+        sizes_N2: npt.NDArray[np.int64],
+    ) -> tuple[Sequence[LoadedMember], Sequence[Said]]:
+        """Give who answered, and what they say up to the first frame that one failed on."""
+        said = []
+        for start in range(0, max(1, len(pixels)), FRAMES_AT_ONCE):
+            rows = slice(start, start + FRAMES_AT_ONCE)
+            answers = [member.answer(pixels[rows]) for member in asked]
+            given = [one for one in answers if one is not None]
+            if len(given) < len(asked):
+                return [m for m, one in zip(asked, answers, strict=True) if one is not None], ()
+            said.append(
+                asked[0].task.said(given, sizes_N2=sizes_N2[rows], class_names=self.class_names)
+            )
+        return asked, said
 
 
-def _answer(member: LoadedMember, pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.float32] | None:
-    """Give a member's probabilities, or None if it fails or answers what is no distribution."""
-    try:
-        probs_NC = member.probs(pixels)
-    except (RuntimeError, MemoryError):  # what torch raises when an engine or memory gives way
-        return None
-    sums = probs_NC.sum(axis=1)
-    return probs_NC if bool(np.all(np.abs(sums - 1.0) <= SUM_TOLERANCE)) else None
+def _load(blobs: Blobs, member: Member, class_names: Sequence[str]) -> LoadedMember:
+    where = member.checkpoint.key
+    checkpoint = read_checkpoint(blobs.get(member.checkpoint), where=where)
+    task, network = restored(checkpoint, where=where, class_names=class_names)
+    return LoadedMember(member.name, task, network, checkpoint.config, member.temperatures)
+
+
+def _joined(
+    blocks: Sequence[npt.NDArray[np.float32] | None],
+) -> npt.NDArray[np.float32] | None:
+    given = [block for block in blocks if block is not None]
+    return np.concatenate(given) if given else None

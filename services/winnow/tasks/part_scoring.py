@@ -126,7 +126,7 @@ def gather_parts(
 
 def _joined(answers: Sequence[CommitteeAnswer], members: tuple[str, ...], n_classes: int) -> Probs:
     chosen = [
-        answer.probs_NMC[:, [answer.members_answered.index(member) for member in members]]
+        answer.class_probs()[:, [answer.members_answered.index(member) for member in members]]
         for answer in answers
     ]
     empty = np.empty((0, len(members), n_classes), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What a committee learns: the shape of a kind of task, and where each kind lives.
+"""What a committee learns: the shape of a family of networks, and where each family lives.
 
 Nothing here imports torch: who only plans or scores elsewhere does not wait for it.
 """
@@ -14,9 +14,13 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.errors import NotFound
+from winnow.tasks.examples import Examples, Pixels, Rows, Values
 
 if TYPE_CHECKING:
     import torch
+
+Outputs = npt.NDArray[np.float32]
+"""[N, ...]: what a network says of N frames; the rest of the shape is the kind's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,55 +28,129 @@ class NetworkConfig:
     """Everything that gives a member's network its shape; stored with its weights."""
 
     task: str
-    n_classes: int
-    input_pixels: int
-    """Side of the square input."""
+    """Family, or `family:argument` where the family takes one, as in a policy."""
+    class_names: tuple[str, ...]
+    """Meaning of class index c."""
+    input_height: int
+    input_width: int
+    """Pixels; frames are resized to it, not keeping their proportions."""
     width: int
     """Channels of the first block."""
     mean: tuple[float, float, float]
     """Of the training pixels, each channel, 0-255: what the input is centred by."""
     std: tuple[float, float, float]
 
+    @property
+    def n_classes(self) -> int:
+        """How many classes there are."""
+        return len(self.class_names)
+
+    @property
+    def argument(self) -> str:
+        """What follows the colon of `task`, or nothing."""
+        return self.task.partition(":")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the members say of N frames together; which fields there are is the kind's."""
+
+    probs_NMC: npt.NDArray[np.float32] | None = None
+    information_NC: npt.NDArray[np.float32] | None = None
+    boxes: tuple[str, ...] = ()
+
 
 class Task(Protocol):
-    """One kind of task: pixels, network, loss and outputs."""
+    """One family of networks.
+
+    The second half depends on the kind alone: families inherit it (`winnow.tasks.class_outputs`,
+    `winnow.tasks.map_outputs`), so that members of several families make one committee.
+    """
 
     @property
     def name(self) -> str:
-        """Name under which `task_named` finds it."""
+        """Name under which `task_named` finds the family."""
         ...
 
-    def pixels(self, frame: bytes, *, input_pixels: int) -> npt.NDArray[np.uint8]:
-        """Decode one frame to the network's input, uint8 [3, P, P].
-
-        Raises
-        ------
-        BadInput
-            The bytes are no complete image.
-        """
+    @property
+    def kind(self) -> str:
+        """`classification` or `detection`: which labels it learns from."""
         ...
 
     def network(self, config: NetworkConfig, *, rng: np.random.Generator) -> torch.nn.Module:
         """Make a network whose weights come from `rng` alone."""
         ...
 
-    def inputs(self, pixels: npt.NDArray[np.uint8], config: NetworkConfig) -> torch.Tensor:
-        """Turn uint8 pixels [N, 3, P, P] into what the network takes."""
+    def inputs(self, pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
+        """Turn pixels uint8 [B, 3, H, W] into what the network takes."""
         ...
 
-    def loss(self, outputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
-        """Give the mean loss of a batch."""
-        ...
-
-    def logits(
+    def batch(
         self,
-        network: torch.nn.Module,
-        pixels: npt.NDArray[np.uint8],
+        examples: Examples,
+        rows: Rows,
         config: NetworkConfig,
         *,
-        batch_size: int = 256,
-    ) -> npt.NDArray[np.float32]:
-        """Give uncalibrated `logits_NC` of frames, in their order."""
+        rng: np.random.Generator | None = None,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
+        """Give inputs and what is wanted for some frames; augmented if there is an `rng`."""
+        ...
+
+    def losses(
+        self, network: torch.nn.Module, inputs: torch.Tensor, wanted: tuple[torch.Tensor, ...]
+    ) -> torch.Tensor:
+        """Give each frame's loss, [B]."""
+        ...
+
+    def outputs(self, network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
+        """Give uncalibrated outputs [B, ...] in the layout of the kind."""
+        ...
+
+    def target(self, label: str, *, class_names: Sequence[str], size: tuple[int, int]) -> Values:
+        """Turn a label's text into rows of `Examples.values`, float32 [K, W].
+
+        Parameters
+        ----------
+        size
+            Width and height of the upright frame, pixels.
+
+        Raises
+        ------
+        BadInput
+            The text is no label of this kind, or names a class that there is not.
+        """
+        ...
+
+    def calibrate(self, outputs: Outputs, examples: Examples) -> tuple[float, ...]:
+        """Fit temperatures on frames that the network was not trained on; all 1 for no frames."""
+        ...
+
+    def calibrated(self, outputs: Outputs, temperatures: Sequence[float]) -> Outputs:
+        """Turn outputs into calibrated probabilities (and what else the kind's layout has)."""
+        ...
+
+    def valid(self, calibrated: Outputs) -> bool:
+        """Tell whether a member's answer is one: finite, probabilities that are such."""
+        ...
+
+    def said(
+        self,
+        members: Sequence[Outputs],
+        *,
+        sizes_N2: npt.NDArray[np.int64],
+        class_names: Sequence[str],
+    ) -> Said:
+        """Combine the calibrated outputs of the members that answered; at least one."""
+        ...
+
+    def maps(self, calibrated: Outputs) -> npt.NDArray[np.float32]:
+        """Give the probability maps [N, C, h, w] in calibrated outputs.
+
+        Raises
+        ------
+        SchemaMismatch
+            The kind has none.
+        """
         ...
 
 
@@ -80,23 +158,15 @@ _MODULES = {"classification": "winnow.tasks.classification"}
 
 
 def task_named(name: str) -> Task:
-    """Give the task of this kind.
+    """Give the family of this name; what follows a colon is its argument, see `NetworkConfig`.
 
     Raises
     ------
     NotFound
-        No such kind.
+        No such family.
     """
-    if name not in _MODULES:
-        msg = f"task: expected one of {', '.join(_MODULES)}, found {name!r}"
+    family = name.partition(":")[0]
+    if family not in _MODULES:
+        msg = f"network: expected one of {', '.join(_MODULES)}, found {name!r}"
         raise NotFound(msg)
-    return cast(Task, import_module(_MODULES[name]).TASK)
-
-
-def stacked(task: Task, frames: Sequence[bytes], *, input_pixels: int) -> npt.NDArray[np.uint8]:
-    """Decode frames to one array uint8 [N, 3, P, P]; raises as `Task.pixels` does."""
-    shape = (len(frames), 3, input_pixels, input_pixels)
-    pixels = np.empty(shape, dtype=np.uint8)
-    for pos, frame in enumerate(frames):
-        pixels[pos] = task.pixels(frame, input_pixels=input_pixels)
-    return pixels
+    return cast(Task, import_module(_MODULES[family]).TASK)

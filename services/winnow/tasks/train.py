@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
-from winnow.domain.errors import IntegrityError
+from winnow.domain.errors import IntegrityError, TrainingFailed
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, read_checkpoint
+from winnow.tasks.examples import Examples
 from winnow.tasks.task import NetworkConfig, task_named
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Moments = list[tuple[torch.Tensor, torch.Tensor]]
 
 WARMUP_STEPS = 10
-_WEIGHTS, _EPOCH, _SHIFT = 0, 1, 2  # what a random stream is for
+_WEIGHTS, _EPOCH, _AUGMENT = 0, 1, 2  # what a random stream is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,68 +46,79 @@ class TrainConfig:
 
 
 def train(
-    pixels: npt.NDArray[np.uint8],
-    targets_N: npt.NDArray[np.int64],
+    examples: Examples,
     config: TrainConfig,
     *,
     file: Path,
     checkpoint_seconds: float = 10.0,
     threads: int = 1,
+    device: str = "cpu",
 ) -> Checkpoint:
-    """Train on `pixels` uint8 [N, 3, P, P]; give the member after its last step.
+    """Train on `examples`, at least one; give the member after its last step.
 
     Parameters
     ----------
-    targets_N
-        Class index of each frame.
     file
         Where the state is kept between checkpoints: what a restart goes on from.
     checkpoint_seconds
         Least time between two of them; 0 writes one after each epoch.
     threads
         Cores for torch. Members are trained side by side, so that one each is fastest.
+    device
+        What torch computes on, `cpu` or `cuda`; bits are the same on one device only.
+
+    Raises
+    ------
+    TrainingFailed
+        The loss is no number.
     """
     import torch
 
     torch.set_num_threads(threads)
     task = task_named(config.network.task)
-    data_sha256 = _digest(pixels, targets_N, config)
-    network = task.network(config.network, rng=_rng(config.seed, _WEIGHTS, 0))
+    data_sha256 = _digest(examples, config)
+    network = task.network(config.network, rng=_rng(config.seed, _WEIGHTS, 0)).to(device)
     parameters = list(network.parameters())
     moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
-    n_batches = math.ceil(len(pixels) / config.batch_size)
+    n_batches = math.ceil(len(examples) / config.batch_size)
     n_epochs = max(config.epochs, math.ceil(config.steps_min / n_batches))
     n_steps = n_epochs * n_batches
-    inputs, targets = task.inputs(pixels, config.network), torch.from_numpy(targets_N)
+    weights_N = torch.from_numpy(examples.weights_N)
 
-    step, metric, compute_ms = _resume(file, data_sha256, network, moments)
+    step, train_loss, compute_ms = _resume(file, data_sha256, network, moments)
     started = saved = time.monotonic()
     while step < n_steps:
         network.train()
-        losses = []
+        sums = []
         epoch = step // n_batches
-        order = _rng(config.seed, _EPOCH, epoch).permutation(len(pixels))
+        order = _rng(config.seed, _EPOCH, epoch).permutation(len(examples))
         for start in range(0, len(order), config.batch_size):
-            rows = torch.from_numpy(order[start : start + config.batch_size])
-            batch = _shifted(inputs[rows], _rng(config.seed, _SHIFT, step))
-            loss = task.loss(network(batch), targets[rows])
+            rows = order[start : start + config.batch_size]
+            rng = _rng(config.seed, _AUGMENT, step)
+            inputs, wanted = task.batch(examples, rows, config.network, rng=rng)
+            inputs, wanted = inputs.to(device), tuple(one.to(device) for one in wanted)
+            losses = task.losses(network, inputs, wanted)
+            loss = (losses * weights_N[rows].to(device)).mean()
             gradients = torch.autograd.grad(loss, parameters)
             rate = config.learning_rate * _schedule(step, n_steps)
             _adamw(parameters, gradients, moments, step=step, rate=rate, decay=config.weight_decay)
-            losses.append(loss.item())
+            sums.append(loss.item())
             step += 1
-        metric = sum(losses) / len(losses)
+        train_loss = sum(sums) / len(sums)
+        if not math.isfinite(train_loss):
+            msg = f"{file.stem}: expected a finite loss, found {train_loss} after step {step}"
+            raise TrainingFailed(msg)
         now = time.monotonic()
         if step == n_steps or now - saved >= checkpoint_seconds:
             compute_ms, started, saved = compute_ms + round((now - started) * 1000), now, now
-            weights = network.state_dict()
             _write(file, Checkpoint(
-                config=config.network, weights=weights, data_sha256=data_sha256, seed=config.seed,
-                step=step, metric=metric, optimizer={"moments": moments}, compute_ms=compute_ms,
+                config=config.network, weights=network.state_dict(), data_sha256=data_sha256,
+                seed=config.seed, step=step, train_loss=train_loss,
+                optimizer={"moments": moments}, compute_ms=compute_ms,
             ))  # fmt: skip
     return Checkpoint(
         config=config.network, weights=network.state_dict(), data_sha256=data_sha256,
-        seed=config.seed, step=step, metric=metric, compute_ms=compute_ms,
+        seed=config.seed, step=step, train_loss=train_loss, compute_ms=compute_ms,
     )  # fmt: skip
 
 
@@ -146,27 +157,17 @@ def _adamw(
             parameter.addcdiv_(first, denominator, value=-rate / unbias1)
 
 
-def _shifted(inputs: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Move a batch by up to a 32nd of its side: the lightest augmentation, safe for any class."""
-    import torch
-
-    reach = max(1, inputs.shape[-1] // 32)
-    down, right = rng.integers(-reach, reach + 1, size=2).tolist()
-    return torch.roll(inputs, (down, right), dims=(2, 3))
-
-
 def _rng(seed: int, stream: int, count: int) -> np.random.Generator:
     """Give a generator for one use: nothing to save, nothing to restore."""
     counter = np.array([0, 0, count, stream], dtype=np.uint64)
     return np.random.Generator(np.random.Philox(key=seed, counter=counter))
 
 
-def _digest(
-    pixels: npt.NDArray[np.uint8], targets_N: npt.NDArray[np.int64], config: TrainConfig
-) -> str:
+def _digest(examples: Examples, config: TrainConfig) -> str:
     digest = hashlib.sha256(repr(config).encode())
-    digest.update(np.ascontiguousarray(pixels).data)
-    digest.update(np.ascontiguousarray(targets_N).data)
+    for array in (examples.pixels, examples.values, examples.counts_N, examples.weights_N):
+        for start in range(0, len(array), 1024):  # a memory-mapped array is never read whole
+            digest.update(np.ascontiguousarray(array[start : start + 1024]).data)
     return digest.hexdigest()
 
 
@@ -183,8 +184,10 @@ def _resume(
     if found.data_sha256 != data_sha256:
         return 0, math.nan, 0
     network.load_state_dict(dict(found.weights))
-    moments[:] = found.optimizer["moments"]
-    return found.step, found.metric, found.compute_ms
+    for (first, second), state in zip(moments, found.optimizer["moments"], strict=True):
+        first.copy_(state[0])
+        second.copy_(state[1])
+    return found.step, found.train_loss, found.compute_ms
 
 
 def _write(file: Path, checkpoint: Checkpoint) -> None:

@@ -21,7 +21,13 @@ def put_members(
     empty = blobs.put(b"", prefix="models", media_type="application/octet-stream")
     members = tuple(
         Member(
-            name=name, seed=0, checkpoint=empty, temperature=1.0, step=1, metrics={}, compute_ms=1
+            name=name,
+            seed=0,
+            checkpoint=empty,
+            temperatures=(1.0,),
+            step=1,
+            metrics={},
+            compute_ms=1,
         )
         for name in names
     )

@@ -16,7 +16,7 @@ from tests.unit.training.toy_world import CLASSES, frame
 from winnow.tasks.committee import CommitteeModel, LoadedMember
 from winnow.tasks.task import NetworkConfig, task_named
 
-CONFIG = NetworkConfig("classification", 3, 8, 4, (90.0, 90.0, 90.0), (50.0, 50.0, 50.0))
+CONFIG = NetworkConfig("classification", CLASSES, 8, 8, 4, (90.0, 90.0, 90.0), (50.0, 50.0, 50.0))
 
 
 def server(*, n_members: int = 3) -> CommitteeServer:
@@ -27,7 +27,7 @@ def server(*, n_members: int = 3) -> CommitteeServer:
             task=task,
             network=task.network(CONFIG, rng=np.random.Generator(np.random.Philox(m))),
             config=CONFIG,
-            temperature=1.0 + m,
+            temperatures=(1.0 + m,),
         )
         for m in range(n_members)
     ]

@@ -218,7 +218,7 @@ def test_a_member_that_misses_one_request_is_left_out_of_the_whole_answer(world:
     model = world.serve(*MEMBERS, trouble=trouble)
     answer = world.loaded(Calls(frames_per_request=4, in_flight_max=1)).score(VERSION, FRAMES)
     assert answer.members_answered == ("m0", "m2")
-    assert answer.probs_NMC.shape == (10, 2, 4)
+    assert answer.class_probs().shape == (10, 2, 4)
 
 
 def test_members_that_nobody_holds_or_that_are_not_ready_are_named(world: World) -> None:

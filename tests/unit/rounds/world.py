@@ -124,9 +124,9 @@ class RoundsWorld:
         with self.ledger.transaction() as tx:
             handlers.on_frames_embedded(event, tx=tx)
 
-    def open(self, policy: Policy, *, by: str = "mia") -> dict[str, object]:
+    def open(self, policy: Policy, *, by: str = "mia", **more: object) -> dict[str, object]:
         ref = self.blobs.put(policy.canonical(), prefix="policies", media_type="application/json")
-        return self.command({"policy": asdict(ref), "opened_by": by})
+        return self.command({"policy": asdict(ref), "opened_by": by, **more})
 
     def command(self, arguments: dict[str, object]) -> dict[str, object]:
         text = json.dumps(arguments)
@@ -208,7 +208,7 @@ def members_of(round_id: str, classes: tuple[str, ...], metrics: dict[str, float
         dataset_sha256="0" * 64,
         members=tuple(
             Member(
-                name=f"m{number}", seed=number, checkpoint=checkpoint, temperature=1.0, step=1,
+                name=f"m{number}", seed=number, checkpoint=checkpoint, temperatures=(1.0,), step=1,
                 metrics={}, compute_ms=1,
             )
             for number in range(2)

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from scoring.handlers import on_parts_tick, on_round_opened
 from tests.unit.training.toy_world import CLASSES, frame_columns, put_frames
@@ -29,7 +30,7 @@ from winnow.contracts.artifacts import (
     write_table,
 )
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import IntegrityError, Retryable
+from winnow.domain.errors import IntegrityError, Retryable, SchemaMismatch
 from winnow.domain.events import Event, PoolScored, RoundHalted, RoundOpened, ScoreKind, Stage
 from winnow.domain.ids import (
     BudgetId,
@@ -75,7 +76,10 @@ class ScriptedCommittee:
             [[[s + MEMBERS.index(m), 2 * c + 1, 3] for m in answering] for c, s in enumerate(seeds)]
         )
         probs = (raw / raw.sum(axis=2, keepdims=True)).astype(np.float32)
-        return CommitteeAnswer(probs, answering, self.compute_ms)
+        return CommitteeAnswer(answering, self.compute_ms, probs)
+
+    def maps(self, version: CommitteeVersion, frames: Sequence[bytes]) -> NDArray[np.float16]:
+        raise SchemaMismatch("classes have no maps")
 
 
 @dataclass
@@ -162,7 +166,13 @@ def members_of(world: World) -> BlobRef:
     empty = world.blobs.put(b"", prefix="models", media_type="x")
     members = [
         Member(
-            name=name, seed=0, checkpoint=empty, temperature=1.0, step=1, metrics={}, compute_ms=1
+            name=name,
+            seed=0,
+            checkpoint=empty,
+            temperatures=(1.0,),
+            step=1,
+            metrics={},
+            compute_ms=1,
         )
         for name in MEMBERS
     ]

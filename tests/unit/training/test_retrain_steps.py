@@ -5,8 +5,10 @@ from __future__ import annotations
 import dataclasses
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import pytest
+import torch
 
 from retrain import steps
 from retrain.data import get_array
@@ -97,11 +99,11 @@ def test_the_committee_answers_with_each_members_own_temperature(context: Contex
     model = CommitteeModel.load(context.blobs, ref)
     frames = holdout_frames(context, ref)
     answer = model.score(frames)
-    assert answer.probs_NMC.shape == (12, 2, 3)
+    assert answer.class_probs().shape == (12, 2, 3)
     assert answer.members_answered == ("m0", "m1")
-    assert answer.probs_NMC.sum(axis=2) == pytest.approx(1.0, abs=1e-5)
+    assert answer.class_probs().sum(axis=2) == pytest.approx(1.0, abs=1e-5)
     again = CommitteeModel.load(context.blobs, ref).score(frames)
-    assert again.probs_NMC.tobytes() == answer.probs_NMC.tobytes()
+    assert again.class_probs().tobytes() == answer.class_probs().tobytes()
 
 
 def holdout_frames(context: Context, ref: BlobRef) -> list[bytes]:
@@ -120,13 +122,16 @@ def test_a_member_that_fails_is_left_out_and_named_by_its_absence(context: Conte
     broken = dataclasses.replace(model._members[0], network=Broken())  # type: ignore[arg-type]
     partial = CommitteeModel([broken, good], class_names=CLASSES).score(frames)
     assert partial.members_answered == ("m1",)
-    assert partial.probs_NMC.shape == (12, 1, 3)
+    assert partial.class_probs().shape == (12, 1, 3)
     with pytest.raises(Retryable, match="found none"):
         CommitteeModel([broken], class_names=CLASSES).score(frames)
 
 
 class Broken:
     def eval(self) -> None: ...
+
+    def parameters(self) -> Iterator[torch.Tensor]:
+        yield torch.zeros(1)
 
     def __call__(self, inputs: object) -> object:
         raise RuntimeError("out of memory")

@@ -6,16 +6,19 @@ import dataclasses
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 import torch
 
 import winnow.tasks.train as loop
-from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes
+from winnow.domain.errors import SchemaMismatch, TrainingFailed
+from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
+from winnow.tasks.examples import Examples, examples_of
 from winnow.tasks.task import NetworkConfig
 from winnow.tasks.train import TrainConfig, train
 
-NETWORK = NetworkConfig("classification", 3, 8, 4, (90.0, 90.0, 90.0), (50.0, 50.0, 50.0))
+NETWORK = NetworkConfig(
+    "classification", ("a", "b", "c"), 8, 8, 4, (90.0, 90.0, 90.0), (50.0, 50.0, 50.0)
+)
 CONFIG = TrainConfig(
     network=NETWORK, seed=11, epochs=5, batch_size=8, learning_rate=3e-3, weight_decay=1e-2
 )
@@ -25,10 +28,10 @@ class Killed(BaseException):
     """The process ends here."""
 
 
-def data() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+def data() -> Examples:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, size=(20, 3, 8, 8), dtype=np.uint8)
-    return pixels, np.arange(20, dtype=np.int64) % 3
+    return examples_of(pixels, [np.full((1, 1), n % 3, dtype=np.float32) for n in range(20)])
 
 
 def weights_of(checkpoint: Checkpoint) -> bytes:
@@ -36,7 +39,7 @@ def weights_of(checkpoint: Checkpoint) -> bytes:
 
 
 def trained(file: Path, config: TrainConfig = CONFIG) -> Checkpoint:
-    return train(*data(), config, file=file, checkpoint_seconds=0.0)
+    return train(data(), config, file=file, checkpoint_seconds=0.0)
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Path) -> None:
@@ -46,7 +49,7 @@ def test_the_same_seed_gives_the_same_bytes_and_another_seed_others(tmp_path: Pa
     assert checkpoint_bytes(finished) == checkpoint_bytes(dataclasses.replace(again, compute_ms=0))
     assert weights_of(first) != weights_of(other)
     assert first.step == 15
-    assert np.isfinite(first.metric)
+    assert np.isfinite(first.train_loss)
 
 
 @pytest.mark.parametrize("writes", [1, 2, 4])
@@ -69,7 +72,7 @@ def test_killed_after_any_write_it_goes_on_to_the_same_weights(
     resumed = trained(tmp_path / "killed")
     assert done == 5, "finished epochs are not trained again"
     assert weights_of(resumed) == weights_of(undisturbed)
-    assert resumed.metric == undisturbed.metric
+    assert resumed.train_loss == undisturbed.train_loss
 
 
 def test_killed_in_the_middle_of_a_write_it_still_has_the_state_before(
@@ -95,12 +98,39 @@ def test_killed_in_the_middle_of_a_write_it_still_has_the_state_before(
 def test_a_state_that_does_not_fit_starts_anew(tmp_path: Path, spoil: str) -> None:
     file = tmp_path / "m0.pt"
     if spoil == "other data":
-        pixels, targets_N = data()
-        train(255 - pixels, targets_N, CONFIG, file=file)
+        other = dataclasses.replace(data(), pixels=255 - data().pixels)
+        train(other, CONFIG, file=file)
     else:
         trained(file)
         file.write_bytes(file.read_bytes()[:1000])
     assert weights_of(trained(file)) == weights_of(trained(tmp_path / "fresh"))
+
+
+def test_a_frame_of_weight_zero_teaches_nothing(tmp_path: Path) -> None:
+    all_rows = data()
+    halves = np.where(np.arange(20) < 10, 2.0, 0.0).astype(np.float32)
+    config = dataclasses.replace(CONFIG, batch_size=20)
+    weighted = dataclasses.replace(all_rows, weights_N=halves)
+    upside_down = all_rows.values.copy()
+    upside_down[10:] = 2 - upside_down[10:]
+    other = dataclasses.replace(weighted, values=upside_down)
+    one = train(weighted, config, file=tmp_path / "a")
+    same = train(other, config, file=tmp_path / "b")
+    assert weights_of(one) == weights_of(same)
+    assert weights_of(one) != weights_of(train(all_rows, config, file=tmp_path / "c"))
+
+
+def test_a_loss_that_is_no_number_ends_the_training(tmp_path: Path) -> None:
+    config = dataclasses.replace(CONFIG, learning_rate=1e30, network=NETWORK)
+    with pytest.raises(TrainingFailed, match=r"m3: expected a finite loss, found (nan|inf)"):
+        train(data(), config, file=tmp_path / "m3.pt")
+
+
+def test_a_checkpoint_of_other_classes_is_refused(tmp_path: Path) -> None:
+    checkpoint = trained(tmp_path / "a")
+    restored(checkpoint, where="m0", class_names=("a", "b", "c"))
+    with pytest.raises(SchemaMismatch, match=r"m0: expected .* classes a, c, b, found one of a, b"):
+        restored(checkpoint, where="m0", class_names=("a", "c", "b"))
 
 
 def test_a_step_is_that_of_torchs_adamw() -> None:
