@@ -7,7 +7,7 @@ MAKEFLAGS += --no-print-directory
 PYTHON ?= $(shell command -v python3.11 || command -v python3.12 || command -v python3.13 || command -v python3)
 VENV ?= .venv
 BIN := $(VENV)/bin
-EXTRAS := console embedding rounds scoring selection labeling-gateway qa committee pipelines vehicle demo dev bench
+EXTRAS := torch console embedding rounds scoring selection labeling-gateway qa committee pipelines vehicle demo dev bench
 LOCKS := $(EXTRAS:%=requirements.%.txt)
 
 SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout
