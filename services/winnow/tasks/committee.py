@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,9 +12,10 @@ import numpy.typing as npt
 
 from winnow.contracts.artifacts import Member, Members, read_manifest
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import Retryable, SchemaMismatch
+from winnow.domain.errors import NotFound, Retryable, SchemaMismatch
 from winnow.ports.blobs import Blobs
 from winnow.ports.committee import CommitteeAnswer
+from winnow.tasks.blocks import Block, decoded_blocks, pixel_blocks
 from winnow.tasks.checkpoint import read_checkpoint, restored
 from winnow.tasks.examples import Pixels, stacked
 from winnow.tasks.predict import outputs_of
@@ -22,9 +23,6 @@ from winnow.tasks.task import NetworkConfig, Outputs, Said, Task
 
 if TYPE_CHECKING:
     import torch
-
-FRAMES_AT_ONCE = 64
-"""Frames whose outputs of all members are in memory together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,22 +66,28 @@ class CommitteeModel:
             raise SchemaMismatch(msg + f"found (kind, height, width, classes) {sorted(known)}")
         self._members = tuple(members)
         self.kind = members[0].task.kind
+        self.input_size = (members[0].config.input_height, members[0].config.input_width)
         self.class_names = tuple(class_names)
         self.member_names = tuple(member.name for member in members)
 
     @classmethod
-    def load(cls, blobs: Blobs, members: BlobRef) -> CommitteeModel:
-        """Load every member that a members manifest names.
+    def load(cls, blobs: Blobs, members: BlobRef, *, names: Sequence[str] = ()) -> CommitteeModel:
+        """Load the members that a members manifest names: some of them, or all.
 
         Raises
         ------
         IntegrityError
             A checkpoint is not what the manifest says, or no checkpoint.
         NotFound
-            A checkpoint is missing.
+            A checkpoint is missing, or there is no member of such a name.
         """
         manifest = read_manifest(blobs, members, Members)
-        loaded = [_load(blobs, member, manifest.class_names) for member in manifest.members]
+        known = {member.name: member for member in manifest.members}
+        if strangers := sorted(set(names) - known.keys()):
+            msg = f"members: expected some of {', '.join(known)}, found {', '.join(strangers)}"
+            raise NotFound(msg)
+        wanted = [member for name, member in known.items() if not names or name in names]
+        loaded = [_load(blobs, member, manifest.class_names) for member in wanted]
         return cls(loaded, class_names=manifest.class_names)
 
     def score(self, frames: Sequence[bytes]) -> CommitteeAnswer:
@@ -101,20 +105,32 @@ class CommitteeModel:
         Retryable
             No member answered.
         """
-        pixels, sizes_N2 = self._decoded(frames)
-        started = time.perf_counter()
-        answering, said = self._said(pixels, sizes_N2)
-        return CommitteeAnswer(
-            members_answered=tuple(member.name for member in answering),
-            compute_ms=round((time.perf_counter() - started) * 1000),
-            probs_NMC=_joined([one.probs_NMC for one in said]),
-            information_NC=_joined([one.information_NC for one in said]),
-            boxes=tuple(text for one in said for text in one.boxes),
-        )
+        height, width = self.input_size
+        return self._score(lambda: decoded_blocks(frames, height=height, width=width))
+
+    def score_pixels(
+        self, pixels: Pixels, *, sizes_N2: npt.NDArray[np.int64] | None = None
+    ) -> CommitteeAnswer:
+        """Score frames that are decoded and resized already; raises as `score` does.
+
+        Parameters
+        ----------
+        pixels
+            uint8 [N, 3, height, width] as `input_size` says.
+        sizes_N2
+            Width and height of each frame, in which boxes are told; none: those of the pixels.
+        """
+        height, width = self.input_size
+        if pixels.dtype != np.uint8 or pixels.shape[1:] != (3, height, width):
+            msg = f"pixels: expected uint8 [N, 3, {height}, {width}], "
+            raise SchemaMismatch(msg + f"found {pixels.dtype} {list(pixels.shape)}")
+        sizes = np.array([[width, height]] * len(pixels)) if sizes_N2 is None else sizes_N2
+        return self._score(lambda: pixel_blocks(pixels, sizes))
 
     def maps(self, frames: Sequence[bytes]) -> npt.NDArray[np.float16]:
         """Give calibrated probability maps [N, M, C, h, w]; see `winnow.ports.committee`."""
-        pixels, _ = self._decoded(frames)
+        height, width = self.input_size
+        pixels, _ = stacked(frames, height=height, width=width)
         answers = [member.answer(pixels) for member in self._members]
         missing = [m.name for m, one in zip(self._members, answers, strict=True) if one is None]
         if missing:
@@ -123,42 +139,40 @@ class CommitteeModel:
         maps = [self._members[0].task.maps(one) for one in answers if one is not None]
         return np.stack(maps, axis=1).astype(np.float16)
 
-    def _decoded(self, frames: Sequence[bytes]) -> tuple[Pixels, npt.NDArray[np.int64]]:
-        config = self._members[0].config
-        return stacked(frames, height=config.input_height, width=config.input_width)
-
-    def _said(
-        self, pixels: Pixels, sizes_N2: npt.NDArray[np.int64]
-    ) -> tuple[Sequence[LoadedMember], Sequence[Said]]:
+    def _score(self, blocks: Callable[[], Iterator[Block]]) -> CommitteeAnswer:
         """Go through the frames block by block; again without them if members failed."""
         asked: Sequence[LoadedMember] = self._members
         while True:
-            answering, said = self._go_through(asked, pixels, sizes_N2)
-            if len(answering) == len(asked):
-                return answering, said
+            answering, said, seconds = self._go_through(asked, blocks())
             if not answering:
                 msg = f"committee: expected an answer of {', '.join(self.member_names)}, found none"
                 raise Retryable(msg)
+            if len(answering) == len(asked):
+                return CommitteeAnswer(
+                    members_answered=tuple(member.name for member in answering),
+                    compute_ms=round(seconds * 1000),
+                    probs_NMC=_joined([one.probs_NMC for one in said]),
+                    information_NC=_joined([one.information_NC for one in said]),
+                    boxes=tuple(text for one in said for text in one.boxes),
+                )
             asked = answering
 
     def _go_through(
-        self,
-        asked: Sequence[LoadedMember],
-        pixels: Pixels,
-        sizes_N2: npt.NDArray[np.int64],
-    ) -> tuple[Sequence[LoadedMember], Sequence[Said]]:
-        """Give who answered, and what they say up to the first frame that one failed on."""
-        said = []
-        for start in range(0, max(1, len(pixels)), FRAMES_AT_ONCE):
-            rows = slice(start, start + FRAMES_AT_ONCE)
-            answers = [member.answer(pixels[rows]) for member in asked]
+        self, asked: Sequence[LoadedMember], blocks: Iterator[Block]
+    ) -> tuple[Sequence[LoadedMember], Sequence[Said], float]:
+        """Give who answered, what they say up to where one failed, and seconds of computing."""
+        said, seconds = [], 0.0
+        for block in blocks:
+            started = time.perf_counter()
+            answers = [member.answer(block.pixels) for member in asked]
             given = [one for one in answers if one is not None]
             if len(given) < len(asked):
-                return [m for m, one in zip(asked, answers, strict=True) if one is not None], ()
+                return [m for m, one in zip(asked, answers, strict=True) if one is not None], (), 0
             said.append(
-                asked[0].task.said(given, sizes_N2=sizes_N2[rows], class_names=self.class_names)
+                asked[0].task.said(given, sizes_N2=block.sizes_N2, class_names=self.class_names)
             )
-        return asked, said
+            seconds += time.perf_counter() - started
+        return asked, said, seconds
 
 
 def _load(blobs: Blobs, member: Member, class_names: Sequence[str]) -> LoadedMember:

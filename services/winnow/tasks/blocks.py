@@ -1,0 +1,64 @@
+"""Frames block by block: memory does not grow with their number, and decoding runs ahead."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+
+from winnow.tasks.examples import Pixels, stacked
+
+FRAMES_AT_ONCE = 64
+"""Frames whose outputs of all members are in memory together."""
+FRAMES_FIRST = 16
+"""The first block: nothing is computed while it is decoded, so it is short."""
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Some frames, ready for a network."""
+
+    pixels: Pixels
+    """uint8 [B, 3, H, W]."""
+    sizes_N2: npt.NDArray[np.int64]
+    """Width and height of each upright frame as stored."""
+
+
+def decoded_blocks(frames: Sequence[bytes], *, height: int, width: int) -> Iterator[Block]:
+    """Decode in a thread of its own, one block ahead of whoever works on them.
+
+    Raises
+    ------
+    BadInput
+        A frame is no complete image.
+    """
+
+    def decode(rows: slice) -> Block:
+        return Block(*stacked(frames[rows], height=height, width=width))
+
+    first, *others = _rows(len(frames))
+    if not others:
+        yield decode(first)
+        return
+    with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
+        ahead = pool.submit(decode, first)
+        for rows in others:
+            block, ahead = ahead.result(), pool.submit(decode, rows)
+            yield block
+        yield ahead.result()
+
+
+def pixel_blocks(pixels: Pixels, sizes_N2: npt.NDArray[np.int64]) -> Iterator[Block]:
+    """Cut what is decoded already."""
+    for rows in _rows(len(pixels)):
+        yield Block(pixels[rows], sizes_N2[rows])
+
+
+def _rows(n: int) -> list[slice]:
+    """Give at least one, which is empty for no frames."""
+    edges = [0, *range(min(FRAMES_FIRST, n), n, FRAMES_AT_ONCE), n]
+    return [slice(start, stop) for start, stop in pairwise(edges)]
