@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from committee.metrics import COMMITTEE
-from committee.model import CommitteeServer, model_name_of
+from committee.model import CommitteeServer
 from committee.settings import CommitteeSettings
 from winnow.adapters.connect import connect_blobs
 from winnow.contracts.artifacts import Members, read_manifest
 from winnow.contracts.references import read_reference
+from winnow.contracts.serving import model_name_of, served_version
 from winnow.tasks.committee import CommitteeModel
 
 
@@ -27,7 +28,8 @@ def build(settings: CommitteeSettings) -> CommitteeServer:
     manifest = read_manifest(blobs, reference, Members)
     COMMITTEE.info({"committee_version": manifest.committee_version})
     return CommitteeServer(
-        model_name_of(manifest),
-        CommitteeModel.load(blobs, reference),
+        model_name_of(manifest, settings.member_names),
+        CommitteeModel.load(blobs, reference, names=settings.member_names),
+        version=served_version(manifest.committee_version, reference),
         frames_max=settings.frames_max,
     )

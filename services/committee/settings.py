@@ -17,6 +17,9 @@ class CommitteeSettings(BaseSettings):
         description="`file:///…` or `s3://key:secret@host:port/bucket?secure=false`."
     )
     members: str = Field(description="Reference of the members manifest, as JSON.")
+    member_names: tuple[str, ...] = Field(
+        default=(), description='Members that this server holds, e.g. `["m0","m1"]`; none: all.'
+    )
     http_port: int = Field(default=8080, ge=1, le=65535, description="REST and `/metrics`.")
     grpc_port: int = Field(default=8081, ge=1, le=65535, description="Open Inference Protocol.")
     frames_max: int = Field(default=1024, ge=1, description="Most frames of one request.")

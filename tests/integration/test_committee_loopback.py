@@ -1,119 +1,105 @@
-"""The committee server in a process of its own, asked over loopback REST and gRPC."""
+"""Committee servers in processes of their own, asked over loopback REST and gRPC."""
 
 from __future__ import annotations
 
 import base64
-import os
-import socket
-import subprocess
-import sys
-import time
 from collections.abc import Iterator
-from pathlib import Path
+from contextlib import ExitStack
+from dataclasses import dataclass
 
-import grpc  # type: ignore[import-untyped]
 import httpx
 import numpy as np
 import pytest
-from kserve.protocol.grpc import grpc_predict_v2_pb2 as pb
-from kserve.protocol.grpc.grpc_predict_v2_pb2_grpc import GRPCInferenceServiceStub
 
-from retrain import steps
-from retrain.settings import RetrainSettings
-from tests.unit.training.toy_world import CLASSES, frame, put_dataset
+from tests.integration.committee_servers import Server, serving, train
+from tests.unit.training.toy_world import CLASSES, frame
 from winnow.adapters.file_blobs import FileBlobs
-from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.references import read_reference, reference_text
+from winnow.adapters.kserve_committee import KServeCommittee
+from winnow.adapters.open_inference import Address, OpenInferenceClient
+from winnow.contracts import serving as names
+from winnow.contracts.references import read_reference
+from winnow.domain.errors import BadInput
+from winnow.domain.ids import CommitteeVersion
+from winnow.ports.committee import CommitteeAnswer
 from winnow.tasks.committee import CommitteeModel
-from winnow.testing.manual_clock import ManualClock
+from winnow.tasks.examples import stacked
 
 pytestmark = pytest.mark.slow
+VERSION = CommitteeVersion("c0")
+FRAMES = [frame(label, number) for number in range(5) for label in CLASSES]
 
 
-def free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port: int = listener.getsockname()[1]
-        return port
+@dataclass(frozen=True)
+class World:
+    """A committee in this process, its bytes, and two layouts of it as servers."""
 
+    blobs: FileBlobs
+    members: str
+    together: Server
+    apart: tuple[Server, Server]
 
-def train(folder: Path) -> str:
-    """Train a toy committee; give the reference of its members manifest."""
-    ledger = SqliteLedger(folder / "ledger.db")
-    context = steps.Context(
-        FileBlobs(folder / "blobs"), ledger, ManualClock(), RetrainSettings.embedded(folder)
-    )
-    dataset = reference_text(put_dataset(context.blobs))
-    tasks = steps.plan(context, round_id="r0", dataset=dataset)
-    members = [steps.train_members(context, orders=orders) for orders in tasks]
-    reference = steps.register(context, round_id="r0", dataset=dataset, members=members)
-    ledger.close()
-    return reference
+    def model(self) -> CommitteeModel:
+        return CommitteeModel.load(self.blobs, read_reference(self.members))
 
-
-@pytest.fixture
-def served(tmp_path: Path) -> Iterator[tuple[Path, str, int, int]]:
-    members, http_port, grpc_port = train(tmp_path), free_port(), free_port()
-    environment = {
-        "WINNOW_COMMITTEE_BLOBS_URL": f"file://{tmp_path / 'blobs'}",
-        "WINNOW_COMMITTEE_MEMBERS": members,
-        "WINNOW_COMMITTEE_HTTP_PORT": str(http_port),
-        "WINNOW_COMMITTEE_GRPC_PORT": str(grpc_port),
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry),
-    }
-    process = subprocess.Popen(
-        [sys.executable, "-m", "committee"], env={**os.environ, **environment}
-    )
-    wait_until_ready(f"http://127.0.0.1:{http_port}/v2/models/committee-r0-c0/ready", process)
-    yield tmp_path, members, http_port, grpc_port
-    process.terminate()
-    process.wait(timeout=30)
-
-
-def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline:
-        assert process.poll() is None, "the server ended"
+    def asked(self, *servers: Server, frames: list[bytes] = FRAMES) -> CommitteeAnswer:
+        committee = KServeCommittee(self.blobs, lambda version: [s.endpoint for s in servers])
+        assert committee.load(VERSION, read_reference(self.members)) == ("m0", "m1")
         try:
-            if httpx.get(url).status_code == 200:
-                return
-        except httpx.TransportError:
-            pass
-        time.sleep(0.1)
-    raise AssertionError(f"not ready: {url}")
+            return committee.score(VERSION, frames)
+        finally:
+            committee.close()
 
 
-def test_rest_and_grpc_answer_what_the_model_answers(served: tuple[Path, str, int, int]) -> None:
-    folder, members, http_port, grpc_port = served
-    frames = [frame(label, 5) for label in CLASSES]
-    model = CommitteeModel.load(FileBlobs(folder / "blobs"), read_reference(members))
-    expected = model.score(frames).probs_NMC.transpose(1, 0, 2)
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    folder = tmp_path_factory.mktemp("served")
+    members = train(folder)
+    with ExitStack() as stack:
+        together = stack.enter_context(serving(folder, members))
+        first = stack.enter_context(serving(folder, members, names=["m0"]))
+        second = stack.enter_context(serving(folder, members, names=["m1"]))
+        yield World(FileBlobs(folder / "blobs"), members, together, (second, first))
 
-    with grpc.insecure_channel(f"127.0.0.1:{grpc_port}") as channel:
-        tensor = pb.ModelInferRequest.InferInputTensor(name="frames", datatype="BYTES", shape=[3])
-        raw = b"".join(len(data).to_bytes(4, "little") + data for data in frames)
-        request = pb.ModelInferRequest(
-            model_name="committee-r0-c0", inputs=[tensor], raw_input_contents=[raw]
-        )
-        answer = GRPCInferenceServiceStub(channel).ModelInfer(request)
-    over_grpc = np.frombuffer(answer.raw_output_contents[0], dtype=np.float32)
-    np.testing.assert_array_equal(over_grpc.reshape(2, 3, 3), expected)
 
+def test_both_layouts_answer_what_the_model_answers_in_this_process(world: World) -> None:
+    expected = world.model().score(FRAMES)
+    for answer in (world.asked(world.together), world.asked(*world.apart)):
+        assert answer.members_answered == expected.members_answered
+        np.testing.assert_array_equal(answer.class_probs(), expected.class_probs())
+
+
+def test_pixels_go_instead_of_frames(world: World) -> None:
+    pixels, _ = stacked(FRAMES, height=8, width=8)
+    client = OpenInferenceClient(Address.parse(world.together.endpoint))
+    said = client.infer({names.PIXELS: pixels}, deadline_seconds=30)
+    client.close()
+    expected = world.model().score(FRAMES).class_probs().transpose(1, 0, 2)
+    np.testing.assert_array_equal(said.tensors[names.PROBS], expected)
+
+
+def test_what_is_no_frame_is_told_through_the_server(world: World) -> None:
+    with pytest.raises(BadInput, match="expected an image"):
+        world.asked(world.together, frames=[*FRAMES, b"no image"])
+
+
+def test_rest_answers_curl(world: World) -> None:
     body = {
         "inputs": [
             {
                 "name": "frames",
                 "datatype": "BYTES",
                 "shape": [3],
-                "data": [base64.b64encode(data).decode() for data in frames],
+                "data": [base64.b64encode(data).decode() for data in FRAMES[:3]],
             }
         ]
     }
-    url = f"http://127.0.0.1:{http_port}/v2/models/committee-r0-c0/infer"
-    outputs = {one["name"]: one for one in httpx.post(url, json=body).json()["outputs"]}
+    answer = httpx.post(f"{world.together.url}/infer", json=body).json()
+    outputs = {one["name"]: one for one in answer["outputs"]}
     over_rest = np.array(outputs["probs"]["data"], dtype=np.float32).reshape(2, 3, 3)
+    expected = world.model().score(FRAMES[:3]).class_probs().transpose(1, 0, 2)
     np.testing.assert_allclose(over_rest, expected, rtol=1e-6)
     assert outputs["members"]["data"] == ["m0", "m1"]
+    assert answer["model_version"] == names.served_version("c0", read_reference(world.members))
 
-    metrics = httpx.get(f"http://127.0.0.1:{http_port}/metrics").text
-    assert "winnow_committee_frames_total 6.0" in metrics
+    metrics = httpx.get(f"http://127.0.0.1:{world.together.http_port}/metrics").text
+    assert "winnow_committee_frames_total" in metrics

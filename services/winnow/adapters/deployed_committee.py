@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import numpy as np
+import numpy.typing as npt
+
 from winnow.adapters.calls import Calls
 from winnow.adapters.local_committee import LocalCommittee
 from winnow.domain.blob_ref import BlobRef
@@ -51,6 +54,10 @@ class DeployedCommittee:
     def score(self, version: CommitteeVersion, frames: Sequence[bytes]) -> CommitteeAnswer:
         """Score where the version was found at its last load."""
         return self._chosen.get(version, self._local).score(version, frames)
+
+    def maps(self, version: CommitteeVersion, frames: Sequence[bytes]) -> npt.NDArray[np.float16]:
+        """Give probability maps where the version was found at its last load."""
+        return self._chosen.get(version, self._local).maps(version, frames)
 
     def close(self) -> None:
         """End the connections, if there are any."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -11,7 +11,15 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.adapters.calls import Calls
-from winnow.adapters.open_inference import Address, Inferred, OpenInferenceClient, Tensor
+from winnow.adapters.committee_answers import (
+    answer_in,
+    check_version,
+    combined,
+    joined,
+    maps_in,
+    names_in,
+)
+from winnow.adapters.open_inference import Address, OpenInferenceClient
 from winnow.contracts import serving
 from winnow.contracts.artifacts import Members, read_manifest
 from winnow.domain.blob_ref import BlobRef
@@ -22,15 +30,6 @@ from winnow.ports.committee import CommitteeAnswer
 from winnow.telemetry import logs
 
 log = logs.get_logger()
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """What one endpoint says of all frames of a call."""
-
-    probs_NMC: npt.NDArray[np.float32]
-    members: tuple[str, ...]
-    compute_ms: int
 
 
 @dataclass(slots=True)
@@ -138,12 +137,45 @@ class KServeCommittee:
             for course in courses:
                 course.given_up.set()
         parts = [
-            _joined([row[pos] for row in answers])
+            joined([row[pos] for row in answers])
             for pos, course in enumerate(courses)
             if course.failure is None
         ]
         _note_missing(served, courses)
-        return _combined(served, [part for part in parts if part.members], courses)
+        given = [part for part in parts if part.members_answered]
+        if not given:
+            raise _nobody(served, courses)
+        return combined(given, served.member_names, where=served.version_text)
+
+    def maps(self, version: CommitteeVersion, frames: Sequence[bytes]) -> npt.NDArray[np.float16]:
+        """Give probability maps [N, M, C, h, w] of a handful of frames.
+
+        Raises
+        ------
+        NotFound
+            The version was not loaded.
+        Retryable
+            A member did not answer.
+        SchemaMismatch
+            A committee of a kind without maps, or one that is spread over endpoints.
+        """
+        served = self._of(version)
+        if len(served.endpoints) > 1:
+            msg = f"committee {version}: expected one endpoint with all members for maps, "
+            raise SchemaMismatch(msg + f"found {len(served.endpoints)}")
+        (endpoint,) = served.endpoints
+        where = endpoint.client.address.url
+        try:
+            said = endpoint.client.infer(
+                {serving.FRAMES: frames},
+                outputs=[serving.MAPS],
+                deadline_seconds=self._calls.deadline_seconds,
+                attempts_max=self._calls.attempts_max,
+            )
+        except BadInput as error:
+            raise SchemaMismatch(str(error)) from error
+        check_version(said, served.version_text, where)
+        return maps_in(said, (len(endpoint.members), len(frames), served.n_classes), where)
 
     def close(self) -> None:
         """End all connections."""
@@ -186,15 +218,15 @@ class KServeCommittee:
             raise Retryable(msg)
         try:
             said = client.infer({serving.FRAMES: []}, deadline_seconds=self._calls.deadline_seconds)
-            _check_version(said, text, where)
-            return _Endpoint(client, _names(said, where))
+            check_version(said, text, where)
+            return _Endpoint(client, names_in(said, where))
         except (BadInput, SchemaMismatch) as error:
             # Another committee may stand behind the name for a moment, while a rollout goes on.
             raise Retryable(str(error)) from error
 
     def _ask(
         self, served: _Served, endpoint: _Endpoint, course: _Course, chunk: Sequence[bytes]
-    ) -> _Part | None:
+    ) -> CommitteeAnswer | None:
         if course.given_up.is_set():
             return None
         where = endpoint.client.address.url
@@ -204,8 +236,8 @@ class KServeCommittee:
                 deadline_seconds=self._calls.deadline_seconds,
                 attempts_max=self._calls.attempts_max,
             )
-            _check_version(said, served.version_text, where)
-            return _part(said, endpoint.members, (len(chunk), served.n_classes), where)
+            check_version(said, served.version_text, where)
+            return answer_in(said, endpoint.members, (len(chunk), served.n_classes), where)
         except (Retryable, SchemaMismatch) as error:
             course.failure = course.failure or error
             course.given_up.set()
@@ -225,47 +257,6 @@ def _chunks(frames: Sequence[bytes], calls: Calls) -> Iterator[Sequence[bytes]]:
         yield frames[start:]
 
 
-def _check_version(said: Inferred, expected: str, where: str) -> None:
-    if said.version != expected:
-        msg = f"{where}: expected answers of committee {expected}, "
-        raise SchemaMismatch(msg + f"found {said.version or 'no version'}")
-
-
-def _tensor(tensors: Mapping[str, Tensor], name: str, where: str) -> Tensor:
-    if name not in tensors:
-        msg = f"{where}: expected an output {name!r}, found {', '.join(tensors) or 'none'}"
-        raise SchemaMismatch(msg)
-    return tensors[name]
-
-
-def _names(said: Inferred, where: str) -> tuple[str, ...]:
-    found = _tensor(said.tensors, serving.MEMBERS, where).ravel().tolist()
-    return tuple(bytes(name).decode(errors="replace") for name in found)
-
-
-def _part(
-    said: Inferred, members: tuple[str, ...], frames_classes: tuple[int, int], where: str
-) -> _Part:
-    names = _names(said, where)
-    strangers = [name for name in names if name not in members]
-    probs_MNC = _tensor(said.tensors, serving.PROBS, where)
-    shape = (len(names), *frames_classes)
-    if strangers or probs_MNC.shape != shape or probs_MNC.dtype != np.float32:
-        msg = f"{where}: expected probs float32 {shape} of members among {', '.join(members)}, "
-        found = f"found {probs_MNC.dtype} {probs_MNC.shape} of {', '.join(names) or 'none'}"
-        raise SchemaMismatch(msg + found)
-    took = _tensor(said.tensors, serving.COMPUTE_MS, where)
-    return _Part(probs_MNC.transpose(1, 0, 2), names, int(took.ravel()[0]))
-
-
-def _joined(answers: Sequence[_Part | None]) -> _Part:
-    """Give one endpoint's answers to all chunks, by the members that answered each of them."""
-    parts = [part for part in answers if part is not None]
-    names = tuple(name for name in parts[0].members if all(name in part.members for part in parts))
-    rows = [part.probs_NMC[:, [part.members.index(name) for name in names]] for part in parts]
-    return _Part(np.concatenate(rows), names, sum(part.compute_ms for part in parts))
-
-
 def _note_missing(served: _Served, courses: Sequence[_Course]) -> None:
     for endpoint, course in zip(served.endpoints, courses, strict=True):
         if course.failure is not None:
@@ -273,22 +264,12 @@ def _note_missing(served: _Served, courses: Sequence[_Course]) -> None:
             log.warning("committee.missing", members=names, reason=str(course.failure))
 
 
-def _combined(
-    served: _Served, parts: Sequence[_Part], courses: Sequence[_Course]
-) -> CommitteeAnswer:
+def _nobody(served: _Served, courses: Sequence[_Course]) -> Retryable | SchemaMismatch:
     failures = [course.failure for course in courses if course.failure is not None]
-    if not parts:
-        msg = f"committee {served.version_text}: expected an answer of a member, found none"
-        reasons = "; ".join(str(failure) for failure in failures)
-        lasting = any(isinstance(failure, SchemaMismatch) for failure in failures)
-        raise (SchemaMismatch if lasting else Retryable)(f"{msg} ({reasons})")
-    probs = {name: part.probs_NMC[:, m] for part in parts for m, name in enumerate(part.members)}
-    answered = tuple(name for name in served.member_names if name in probs)
-    return CommitteeAnswer(
-        probs_NMC=np.ascontiguousarray(np.stack([probs[name] for name in answered], axis=1)),
-        members_answered=answered,
-        compute_ms=sum(part.compute_ms for part in parts),
-    )
+    msg = f"committee {served.version_text}: expected an answer of a member, found none"
+    reasons = "; ".join(str(failure) for failure in failures)
+    lasting = any(isinstance(failure, SchemaMismatch) for failure in failures)
+    return (SchemaMismatch if lasting else Retryable)(f"{msg} ({reasons})")
 
 
 def _close(served: _Served) -> None:

@@ -10,13 +10,22 @@ from winnow.domain.blob_ref import BlobRef
 FRAMES = "frames"
 """Input, BYTES [N]: encoded images. Without any the server only says who is there."""
 PIXELS = "pixels"
-"""Input, UINT8 [N, 3, H, W]: images that are decoded and resized already."""
-PROBS = "probs"
-"""Output, FP32 [M, N, C]: calibrated class probabilities of each member."""
+"""Input instead, UINT8 [N, 3, H, W]: images that are decoded and resized already."""
+SIZES = "sizes"
+"""Input beside pixels, INT64 [N, 2]: width and height in which boxes are to be told."""
+
 MEMBERS = "members"
 """Output, BYTES [M]: who answered, in the order of what each member says."""
 COMPUTE_MS = "compute_ms"
 """Output, INT64 [1]: measured milliseconds of all members together."""
+PROBS = "probs"
+"""Output of classification, FP32 [M, N, C]: calibrated probabilities of each member."""
+INFORMATION = "information"
+"""Output of detection, FP32 [N, C]: mutual information of the members' maps, mean over cells."""
+BOXES = "boxes"
+"""Output of detection, BYTES [N]: boxes of the mean map as JSON."""
+MAPS = "maps"
+"""Output of detection on request, FP16 [M, N, C, h, w]: calibrated maps, for a few frames."""
 
 DIGEST_CHARACTERS = 12
 

@@ -182,13 +182,16 @@ def test_a_committee_of_another_version_is_not_ready(world: World) -> None:
         ({serving.PROBS: np.zeros((3, 9, 4), np.float32)}, r"found float32 \(3, 9, 4\)"),
         ({serving.PROBS: np.zeros((2, 10, 4), np.float32)}, r"found float32 \(2, 10, 4\)"),
         ({}, "expected an output 'probs', found members"),
+        ({serving.INFORMATION: np.zeros((10, 3), np.float32)}, r"found float32 \(10, 3\)"),
     ],
 )
 def test_wrong_shapes_are_told_with_what_was_expected(
     world: World, tensors: dict[str, np.ndarray[tuple[int, ...], np.dtype[np.float32]]], found: str
 ) -> None:
     names = [name.encode() for name in MEMBERS]
-    world.serve(*MEMBERS, trouble=lambda call: {serving.MEMBERS: names, **tensors})
+    took = np.array([1], np.int64)
+    said = {serving.MEMBERS: names, serving.COMPUTE_MS: took, **tensors}
+    world.serve(*MEMBERS, trouble=lambda call: said)
     committee = world.loaded(Calls())
     with pytest.raises(SchemaMismatch, match=found):
         committee.score(VERSION, FRAMES)
@@ -219,6 +222,47 @@ def test_a_member_that_misses_one_request_is_left_out_of_the_whole_answer(world:
     answer = world.loaded(Calls(frames_per_request=4, in_flight_max=1)).score(VERSION, FRAMES)
     assert answer.members_answered == ("m0", "m2")
     assert answer.class_probs().shape == (10, 2, 4)
+
+
+def detecting(*names: str) -> Callable[[int], dict[str, object]]:
+    def trouble(call: int) -> dict[str, object]:
+        return {
+            serving.MEMBERS: [name.encode() for name in names],
+            serving.COMPUTE_MS: np.array([3], np.int64),
+            serving.INFORMATION: np.full((5, 4), call, np.float32),
+            serving.BOXES: [b"[]"] * 5,
+        }
+
+    return trouble
+
+
+def test_detection_comes_as_information_and_boxes(world: World) -> None:
+    world.serve(*MEMBERS, trouble=detecting("m0", "m2"))
+    committee = world.loaded(Calls(frames_per_request=5, in_flight_max=1))
+    answer = committee.score(VERSION, FRAMES)
+    assert answer.members_answered == ("m0", "m2")
+    assert answer.map_information()[:, 0].tolist() == [0] * 5 + [1] * 5
+    assert answer.boxes == ("[]",) * 10
+    assert answer.compute_ms == 6
+
+
+def test_detection_is_not_spread_over_endpoints(world: World) -> None:
+    world.serve("m0", trouble=detecting("m0"))
+    world.serve("m1", "m2", trouble=detecting("m1", "m2"))
+    committee = world.loaded(Calls(frames_per_request=5))
+    with pytest.raises(SchemaMismatch, match="expected one endpoint with all members"):
+        committee.score(VERSION, FRAMES)
+    with pytest.raises(SchemaMismatch, match="expected one endpoint with all members for maps"):
+        committee.maps(VERSION, FRAMES[:2])
+
+
+def test_maps_come_for_a_few_frames(world: World) -> None:
+    maps = np.random.default_rng(0).random((3, 2, 4, 5, 6)).astype(np.float16)
+    world.serve(*MEMBERS, trouble=lambda call: {serving.MAPS: maps})
+    found = world.loaded().maps(VERSION, FRAMES[:2])
+    np.testing.assert_array_equal(found, maps.transpose(1, 0, 2, 3, 4))
+    with pytest.raises(SchemaMismatch, match=r"expected maps float16 \(3, 3, 4, any, any\)"):
+        world.loaded().maps(VERSION, FRAMES[:3])
 
 
 def test_members_that_nobody_holds_or_that_are_not_ready_are_named(world: World) -> None:
