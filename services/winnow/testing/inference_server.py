@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol, TypeAlias
 
 import grpc  # type: ignore[import-untyped]
 import numpy as np
@@ -23,6 +23,20 @@ class Refused(Exception):
         self.code = code
 
 
+Tensors: TypeAlias = Mapping[str, Tensor | Sequence[bytes]]
+
+
+class Served(Protocol):
+    """A model behind the server."""
+
+    version: str
+    ready: bool
+
+    def answer(self, frames: Sequence[bytes], outputs: Sequence[str]) -> Tensors:
+        """Give the tensors of an answer; `outputs` are those that were asked for, if any."""
+        ...
+
+
 @dataclass(slots=True)
 class ScriptedModel:
     """Members that answer with numbers which follow from the bytes and their own names.
@@ -35,11 +49,11 @@ class ScriptedModel:
     members: Sequence[str]
     n_classes: int
     ready: bool = True
-    trouble: Callable[[int], Mapping[str, Tensor | Sequence[bytes]] | None] = lambda call: None
+    trouble: Callable[[int], Tensors | None] = lambda call: None
     calls: list[int] = field(default_factory=list)
     """Frames of each call about frames."""
 
-    def answer(self, frames: Sequence[bytes]) -> Mapping[str, Tensor | Sequence[bytes]]:
+    def answer(self, frames: Sequence[bytes], outputs: Sequence[str]) -> Tensors:
         """Give the tensors of an answer; without frames the names alone."""
         names = [name.encode() for name in self.members]
         took = np.array([len(frames)], dtype=np.int64)
@@ -74,9 +88,9 @@ def scripted_probs(
 
 
 class InferenceServer:
-    """Serves scripted models by name until it is closed: `with InferenceServer(…) as server`."""
+    """Serves models by name until it is closed: `with InferenceServer(…) as server`."""
 
-    def __init__(self, models: Mapping[str, ScriptedModel]) -> None:
+    def __init__(self, models: Mapping[str, Served]) -> None:
         self._models = models
         self._pool = ThreadPoolExecutor(max_workers=16)
         self._server = grpc.server(self._pool)
@@ -114,7 +128,9 @@ class InferenceServer:
     def _infer(self, request: pb.ModelInferRequest, context: Any) -> pb.ModelInferResponse:  # noqa: ANN401
         model = self._models[request.model_name]
         try:
-            tensors = model.answer(_byte_strings(request.raw_input_contents[0]))
+            tensors = model.answer(
+                _byte_strings(request.raw_input_contents[0]), [one.name for one in request.outputs]
+            )
         except Refused as refusal:
             context.abort(refusal.code, str(refusal))
             raise
