@@ -285,6 +285,8 @@ class Members(Manifest):
     """Of the committee's mean prediction on the holdout."""
     evaluation: BlobRef | None = None
     """Evaluation: the same by member and by class."""
+    label_kind: str = "classification"
+    """`classification` or `detection`: what the members say of a frame."""
 
 
 class StopSet(Manifest):

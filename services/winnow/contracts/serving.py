@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 from winnow.contracts.artifacts import Members
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BadInput
+from winnow.ports.deployments import Part
 
 FRAMES = "frames"
 """Input, BYTES [N]: encoded images. Without any the server only says who is there."""
@@ -54,3 +56,22 @@ def served_version(version: str, members: BlobRef) -> str:
     'c3@0123456789ab'
     """
     return f"{version}@{members.sha256[:DIGEST_CHARACTERS]}"
+
+
+def parts_of(manifest: Members, *, members_per_endpoint: int) -> list[Part]:
+    """Say which server holds which members; 0: one server holds all.
+
+    Raises
+    ------
+    BadInput
+        A committee of detection is to be spread: its members' maps must be in one place.
+    """
+    names = [member.name for member in manifest.members]
+    if not members_per_endpoint or members_per_endpoint >= len(names):
+        return [Part(model_name_of(manifest))]
+    if manifest.label_kind != "classification":
+        msg = f"committee {manifest.committee_version}: expected members_per_endpoint 0 for "
+        raise BadInput(f"{msg}{manifest.label_kind}, found {members_per_endpoint}")
+    starts = range(0, len(names), members_per_endpoint)
+    held = [tuple(names[start : start + members_per_endpoint]) for start in starts]
+    return [Part(model_name_of(manifest, some), some) for some in held]
