@@ -34,7 +34,7 @@ class CommitteeAnswer:
     boxes: tuple[str, ...] = ()
     """Of each frame the boxes of the members' mean map, best first, as JSON:
     `[{"box":[x,y,width,height],"class":"person","score":0.83}]`, whole pixels of the upright
-    frame; never above a threshold alone: whoever uses them chooses one."""
+    frame; with scores down to 0.01, so that who uses them chooses a threshold."""
 
     def class_probs(self) -> npt.NDArray[np.float32]:
         """Give `probs_NMC`.

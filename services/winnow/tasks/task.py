@@ -154,7 +154,10 @@ class Task(Protocol):
         ...
 
 
-_MODULES = {"classification": "winnow.tasks.classification"}
+_MODULES = {
+    "classification": "winnow.tasks.classification",
+    "grid_detection": "winnow.tasks.grid.detection",
+}
 
 
 def task_named(name: str) -> Task:

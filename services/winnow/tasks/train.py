@@ -12,6 +12,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,16 +20,19 @@ import numpy as np
 
 from winnow.domain.errors import IntegrityError, TrainingFailed
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, read_checkpoint
-from winnow.tasks.examples import Examples
-from winnow.tasks.task import NetworkConfig, task_named
+from winnow.tasks.devices import has_fast_bfloat16
+from winnow.tasks.examples import Examples, Rows
+from winnow.tasks.loading import ahead
+from winnow.tasks.task import NetworkConfig, Task, task_named
 
 if TYPE_CHECKING:
     import torch
+    from torch import Tensor
 
-    Moments = list[tuple[torch.Tensor, torch.Tensor]]
+    Moments = list[tuple[Tensor, Tensor]]
 
 WARMUP_STEPS = 10
-_WEIGHTS, _EPOCH, _AUGMENT = 0, 1, 2  # what a random stream is for
+_WEIGHTS, _EPOCH, _AUGMENT, _LAYERS = range(4)  # what a random stream is for
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class TrainConfig:
     batch_size: int
     learning_rate: float
     weight_decay: float
+    mixed_precision: bool = False
+    """Multiply in 16 bits (bfloat16) where the device does that faster; sums stay in 32."""
     steps_min: int = 0
     """With few frames the epochs are repeated up to this; whole epochs, so maybe some more."""
 
@@ -52,6 +58,7 @@ def train(
     file: Path,
     checkpoint_seconds: float = 10.0,
     threads: int = 1,
+    loaders: int = 1,
     device: str = "cpu",
 ) -> Checkpoint:
     """Train on `examples`, at least one; give the member after its last step.
@@ -64,6 +71,8 @@ def train(
         Least time between two of them; 0 writes one after each epoch.
     threads
         Cores for torch. Members are trained side by side, so that one each is fastest.
+    loaders
+        Threads that prepare batches while others are learned from; 0: none. Changes no bit.
     device
         What torch computes on, `cpu` or `cuda`; bits are the same on one device only.
 
@@ -83,22 +92,22 @@ def train(
     n_batches = math.ceil(len(examples) / config.batch_size)
     n_epochs = max(config.epochs, math.ceil(config.steps_min / n_batches))
     n_steps = n_epochs * n_batches
-    weights_N = torch.from_numpy(examples.weights_N)
+    mixed = config.mixed_precision and has_fast_bfloat16(device)
 
     step, train_loss, compute_ms = _resume(file, data_sha256, network, moments)
     started = saved = time.monotonic()
     while step < n_steps:
         network.train()
+        # What layers draw (dropout) comes from torch's global state: set, so that nothing is saved.
+        torch.manual_seed(int(_rng(config.seed, _LAYERS, step).integers(2**63)))
+        order = _rng(config.seed, _EPOCH, step // n_batches).permutation(len(examples))
+        batch_of = partial(_batch, task, examples, config, order)
         sums = []
-        epoch = step // n_batches
-        order = _rng(config.seed, _EPOCH, epoch).permutation(len(examples))
-        for start in range(0, len(order), config.batch_size):
-            rows = order[start : start + config.batch_size]
-            rng = _rng(config.seed, _AUGMENT, step)
-            inputs, wanted = task.batch(examples, rows, config.network, rng=rng)
-            inputs, wanted = inputs.to(device), tuple(one.to(device) for one in wanted)
-            losses = task.losses(network, inputs, wanted)
-            loss = (losses * weights_N[rows].to(device)).mean()
+        for batch in ahead(batch_of, range(step, step + n_batches), threads=loaders):
+            inputs, weights, *wanted = (one.to(device) for one in batch)
+            with torch.autocast(device, torch.bfloat16, enabled=mixed):
+                losses = task.losses(network, inputs, tuple(wanted))
+            loss = (losses.float() * weights).mean()
             gradients = torch.autograd.grad(loss, parameters)
             rate = config.learning_rate * _schedule(step, n_steps)
             _adamw(parameters, gradients, moments, step=step, rate=rate, decay=config.weight_decay)
@@ -155,6 +164,19 @@ def _adamw(
             parameter.mul_(1.0 - rate * decay)
             denominator = second.sqrt().div_(math.sqrt(unbias2)).add_(epsilon)
             parameter.addcdiv_(first, denominator, value=-rate / unbias1)
+
+
+def _batch(
+    task: Task, examples: Examples, config: TrainConfig, order: Rows, step: int
+) -> tuple[Tensor, ...]:
+    """Give inputs, weights and what is wanted of the frames of a step; nothing else decides."""
+    import torch
+
+    start = step % math.ceil(len(order) / config.batch_size) * config.batch_size
+    rows = order[start : start + config.batch_size]
+    rng = _rng(config.seed, _AUGMENT, step)
+    inputs, wanted = task.batch(examples, rows, config.network, rng=rng)
+    return inputs, torch.from_numpy(examples.weights_N[rows]), *wanted
 
 
 def _rng(seed: int, stream: int, count: int) -> np.random.Generator:

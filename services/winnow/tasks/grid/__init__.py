@@ -1,0 +1,1 @@
+"""Grid detection: one probability map per class, boxes beside it."""
