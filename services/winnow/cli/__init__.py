@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str, str]] = {
     "demo": ("winnow.cli.demo.command", "demo", "Run three rounds on real images, with a report."),
     "ingest": ("winnow.cli.ingest", "ingest", "Register frames: a folder, COCO file or .npz."),
     "upload": ("winnow.cli.upload", "app", "On a vehicle: choose and send, under bytes, signed."),
+    "simulate": ("winnow.cli.simulate", "simulate", "Write a simulated town's frames, to look at."),
     "up": ("winnow.cli.up", "up", "Run all services on one state folder."),
     "status": ("winnow.cli.status", "status", "One screen: what flows, what waits, what it cost."),
     "round": ("winnow.cli.round", "app", "Open, list and show rounds."),

@@ -9,12 +9,12 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 
-from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.adapters.system_clock import SystemClock
 from winnow.cli.bars import bars
 from winnow.cli.door import STATE_DEFAULT
 from winnow.cli.sent import KEY_FOLDER, SentTo, VehicleKeyFolder, is_sent, open_sent
+from winnow.cli.sources import source_named
 from winnow.cli.state_folder import made
 from winnow.cli.stores import BlobsUrl, LedgerUrl, State, stores
 from winnow.ports.blobs import Blobs
@@ -29,8 +29,8 @@ def ingest(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Folder of images, COCO .json, .npz, or a vehicle's upload manifest: its file, "
-            "or its key in the object store."
+            help="Folder of images, COCO .json, .npz, a simulated town (roads:town=3,frames=2000), "
+            "or a vehicle's upload manifest: its file, or its key in the object store."
         ),
     ],
     holdout: Annotated[
@@ -66,7 +66,7 @@ def ingest(
         topic_prefix=prefix,
     )
     sent = is_sent(path)
-    frames = None if sent else open_source(path)
+    frames = None if sent else source_named(path)
     folder = state if ledger_url or blobs_url else made(state)
     with stores(folder, ledger_url, blobs_url) as (ledger, blobs):
         if frames is None:

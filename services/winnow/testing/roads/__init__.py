@@ -13,7 +13,7 @@ repeated, or private.
 
 **Boxes** are exact: the rectangle of all pixels of an object, also of those that something nearer
 covers, cut to the frame. An object has one if at least 40 % of its pixels lie in the frame and are
-covered by nothing, its box is at least 1/16 of the frame high and 4 pixels wide. What is dark
+covered by nothing, its box is at least 1/16 of the frame high and 1/40 wide. What is dark
 counts as visible. A bicycle is one with its rider. Motorcycles, mopeds and their riders, pictures
 of persons, signs, hydrants, posts, containers and shelters are background that looks similar.
 
@@ -40,20 +40,7 @@ Heights of boxes in pixels of a frame 96 high, 5th, 50th, 95th percentile and la
 255 by day, 43 at night.
 
 
+Begin with `town.Town(setting.RoadsSetting(town=3))`; `source.RoadsSource` is a source of frames,
+which `winnow ingest roads:town=3,frames=2000` reads; `winnow simulate OUT` writes a COCO folder.
 Bytes are the same with the same versions of NumPy and Pillow on the same kind of processor.
 """
-
-from winnow.testing.roads.setting import CLASS_NAMES, RoadsSetting, is_roads, setting_of
-from winnow.testing.roads.source import RoadsSource
-from winnow.testing.roads.town import Flaw, RoadFrame, Town
-
-__all__ = [
-    "CLASS_NAMES",
-    "Flaw",
-    "RoadFrame",
-    "RoadsSetting",
-    "RoadsSource",
-    "Town",
-    "is_roads",
-    "setting_of",
-]

@@ -28,8 +28,6 @@ from winnow.testing.roads.traffic import SEEN, STEPS_PER_SECOND, traffic_of
 
 CLOSEST: Final = 3.0
 """Metres; what is nearer has been passed."""
-SIDE_MIN: Final = 4
-"""Pixels of a box, across."""
 COARSE: Final = 18.0
 """Metres from which sizes come in larger steps."""
 OBJECTS_MAX: Final = 255
@@ -192,10 +190,12 @@ def _shine(lit: light.Floats, owners: Pixels, objects: list[_Placed]) -> None:
 def _developed(setting: RoadsSetting, session: Session, lit: light.Floats, frame: int) -> Pixels:
     source = bits(setting, Purpose.FRAME, session.number, frame)
     sigma = light.NOISE_AT_NIGHT if session.night else light.NOISE_BY_DAY
-    seen = lit * tint(camera_of(setting, session.vehicle).cast)
-    seen += light.grain(source, seen.shape, sigma)
-    pixels: Pixels = np.clip(seen, 0, 255, out=seen).astype(np.uint8)
-    return pixels
+    # In rows: NumPy is slow where the last axis has three elements.
+    flat = lit.reshape(setting.height, 3 * setting.width)
+    rows = flat * np.tile(tint(camera_of(setting, session.vehicle).cast), setting.width)
+    rows += light.grain(source, rows.shape, sigma)
+    pixels: Pixels = np.clip(rows, 0, 255, out=rows).astype(np.uint8)
+    return pixels.reshape(lit.shape)
 
 
 def _shaking(
@@ -221,7 +221,8 @@ def _boxes(
         left, top = max(box.x, 0), max(box.y, 0)
         width = min(box.x + box.width, setting.width) - left
         height = min(box.y + box.height, setting.height) - top
-        large = height >= setting.box_height_min * setting.height and width >= SIDE_MIN
+        large = height >= setting.box_height_min * setting.height
+        large &= width >= setting.box_width_min * setting.width
         visible = (
             seen[number] > 0 and seen[number] >= setting.visible_share_min * one.shown.n_pixels
         )

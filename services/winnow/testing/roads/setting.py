@@ -10,6 +10,8 @@ from winnow.domain.errors import BadInput
 
 PREFIX: Final = "roads:"
 Encoding = Literal["jpeg", "png"]
+WORD: Final = 2**64 - 1
+"""Town and seed are words of the random generator's key."""
 CLASS_NAMES: Final = ("car", "truck", "person", "bicycle")
 """A bicycle is one together with its rider; motorcycles and their riders are background."""
 
@@ -34,9 +36,9 @@ class RoadsSetting:
     seed: int = 0
     """Another seed gives other towns of the same kind."""
     width: int = 160
-    """Pixels, 64 and up. The view is 58 degrees wide at any size."""
+    """Pixels, 64 to 4,096. The view is 58 degrees wide at any size."""
     height: int = 96
-    """Pixels, 48 and up."""
+    """Pixels, 48 to 4,096."""
     vehicles: int = 3
     """They take turns; each has a camera with a mounting and colours of its own."""
     sites: int = 5
@@ -59,7 +61,9 @@ class RoadsSetting:
     visible_share_min: float = 0.4
     """An object has a box if at least this share of its pixels lies in the frame and uncovered."""
     box_height_min: float = 0.0625
-    """And if its box is at least this share of the frame high, and four pixels wide."""
+    """And if its box is at least this share of the frame high,"""
+    box_width_min: float = 0.025
+    """and this share of it wide: at any size of the frame the same objects have boxes."""
     encoding: Encoding = "jpeg"
     """JPEG of quality 92, or PNG."""
 
@@ -70,20 +74,21 @@ class RoadsSetting:
             raise BadInput(msg)
 
     def _mistakes(self) -> Iterator[str]:
-        least = {
-            "town": 0, "frames": 1, "seed": 0, "width": 64, "height": 48, "vehicles": 1,
-            "sites": 1, "session_frames": 10,
+        whole = {
+            "town": (0, WORD), "frames": (1, 10**8), "seed": (0, WORD), "width": (64, 4096),
+            "height": (48, 4096), "vehicles": (1, 1000), "sites": (1, 1000),
+            "session_frames": (10, 10_000),
         }  # fmt: skip
-        for name, low in least.items():
-            if getattr(self, name) < low:
-                yield f"{name}: expected at least {low}, found {getattr(self, name)}"
+        for name, (low, high) in whole.items():
+            if not low <= getattr(self, name) <= high:
+                yield f"{name}: expected {low} to {high}, found {getattr(self, name)}"
         for name in ("night_share", "corrupted_share", "repeated_share", "private_share",
-                     "visible_share_min", "box_height_min"):  # fmt: skip
+                     "visible_share_min", "box_height_min", "box_width_min"):  # fmt: skip
             if not 0 <= getattr(self, name) <= 1:
                 yield f"{name}: expected 0 to 1, found {getattr(self, name)}"
-        for name, high in (("night_people", 10), ("crowding", 10), ("frames_per_second", 100)):
-            if not 0 < getattr(self, name) <= high:
-                yield f"{name}: expected more than 0, at most {high}, found {getattr(self, name)}"
+        for name, most in (("night_people", 10), ("crowding", 10), ("frames_per_second", 100)):
+            if not 0 < getattr(self, name) <= most:
+                yield f"{name}: expected more than 0, at most {most}, found {getattr(self, name)}"
         if self.encoding not in get_args(Encoding):
             yield f"encoding: expected jpeg or png, found {self.encoding!r}"
 

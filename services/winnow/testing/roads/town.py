@@ -100,12 +100,13 @@ class Town:
         """
         session, number = self._place(pos)
         at = session.started_at + timedelta(seconds=number / self.setting.frames_per_second)
-        flaw = self._flaw(session, number)
+        flaw = shown_flaw = self._flaw(session, number)
         shown = number
-        while self._flaw(session, shown) is Flaw.REPEATED:
+        while shown_flaw is Flaw.REPEATED:
             shown -= 1
+            shown_flaw = self._flaw(session, shown)
         picture = picture_of(self.setting, session, shown)
-        data, seen = self._encoded(picture, self._flaw(session, shown))
+        data = self._encoded(picture.pixels, shown_flaw)
         return RoadFrame(
             pos=pos,
             data=data,
@@ -115,7 +116,7 @@ class Town:
             captured_at=at,
             privacy_blocked=number in session.private,
             flaw=flaw,
-            boxes=picture.boxes if seen else (),
+            boxes=() if shown_flaw else picture.boxes,
             speed=float(session.speed[number]),
         )
 
@@ -148,14 +149,13 @@ class Town:
         hangs = drawn < setting.corrupted_share + setting.repeated_share
         return Flaw.REPEATED if hangs and number else None
 
-    def _encoded(self, picture: Picture, flaw: Flaw | None) -> tuple[bytes, bool]:
-        pixels = picture.pixels
+    def _encoded(self, pixels: Pixels, flaw: Flaw | None) -> bytes:
         if flaw is Flaw.BLACK:
             pixels = np.zeros_like(pixels)
         if flaw is Flaw.WHITE:
             pixels = np.full_like(pixels, 255)
         data = encoded(pixels, self.setting)
-        return (data[: len(data) // 3] if flaw is Flaw.CUT else data), flaw is None
+        return data[: len(data) // 3] if flaw is Flaw.CUT else data
 
 
 def encoded(pixels: Pixels, setting: RoadsSetting) -> bytes:
