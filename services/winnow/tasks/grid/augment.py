@@ -72,5 +72,5 @@ def moved_inputs(inputs: torch.Tensor, moves: Values) -> torch.Tensor:
 
 def draw_light(rng: np.random.Generator, n: int) -> npt.NDArray[np.float32]:
     """Draw contrast (factor) and brightness (added) of n frames, float32 [n, 2]."""
-    drawn = rng.uniform(-LIGHT_MAX, LIGHT_MAX, size=(n, 2)) + np.array([1.0, 0.0])
-    return drawn.astype(np.float32)
+    drawn: Values = rng.uniform(-LIGHT_MAX, LIGHT_MAX, size=(n, 2)).astype(np.float32)
+    return drawn + np.array([1.0, 0.0], dtype=np.float32)
