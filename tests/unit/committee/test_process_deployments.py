@@ -19,6 +19,7 @@ from winnow.ports.deployments import Part
 VERSION = CommitteeVersion("c3")
 
 
+@pytest.mark.slow
 def test_a_server_that_ends_is_told_with_its_last_words(tmp_path: Path) -> None:
     blobs = FileBlobs(tmp_path / "blobs")
     members = put_members(blobs, ("m0",), ("a", "b"), version=VERSION)
