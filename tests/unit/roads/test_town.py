@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from hashlib import sha256
 from itertools import pairwise
 from statistics import mean, median
 
@@ -17,6 +18,7 @@ from winnow.domain.errors import BadInput
 from winnow.tasks.decode import decode_rgb
 from winnow.testing.roads.camera import camera_of, outlook_of, sky_of
 from winnow.testing.roads.looks import looks_of
+from winnow.testing.roads.picture import picture_of
 from winnow.testing.roads.prints import print_of
 from winnow.testing.roads.session import session_of
 from winnow.testing.roads.setting import CLASS_NAMES, RoadsSetting, setting_of
@@ -39,6 +41,17 @@ def test_the_same_setting_gives_the_same_bytes() -> None:
     first = [(frame.data, frame.boxes) for frame in Town(SMALL).frames(range(60))]
     forget()
     assert [(frame.data, frame.boxes) for frame in Town(SMALL).frames(range(60))] == first
+
+
+def test_the_parameters_are_frozen() -> None:
+    """Comparisons go on from earlier ones on the same towns: what this refuses makes new ones."""
+    town = Town(RoadsSetting(frames=1000))
+    told = [
+        f"{session.name} {session.site} {session.time_of_day} {session.weather} {frame} "
+        f"{label_of(picture_of(town.setting, session, frame).boxes)}"
+        for session, frame in map(town.place, range(0, 1000, 25))
+    ]
+    assert sha256("\n".join(told).encode()).hexdigest()[:16] == "bc42db8851889611"
 
 
 def test_a_frame_does_not_depend_on_those_drawn_before_it() -> None:

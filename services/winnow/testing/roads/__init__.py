@@ -40,6 +40,11 @@ Heights of boxes in pixels of a frame 96 high, 5th, 50th, 95th percentile and la
 255 by day, 43 at night.
 
 
+That a night is hard and can be learned was checked once, on town 100, with a convolutional network
+of 0.19 million parameters and 1,200 steps: average precision of object centers at night for car,
+truck, person, bicycle is 0.16, 0.05, 0.06, 0.03 after 1,500 frames by day (which give 0.85, 0.50,
+0.53, 0.36 by day), and 0.87, 0.31, 0.33, 0.30 with 1,500 frames at night beside them.
+
 Begin with `town.Town(setting.RoadsSetting(town=3))`; `source.RoadsSource` is a source of frames,
 which `winnow ingest roads:town=3,frames=2000` reads; `winnow simulate OUT` writes a COCO folder.
 Bytes are the same with the same versions of NumPy and Pillow on the same kind of processor.

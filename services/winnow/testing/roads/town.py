@@ -98,7 +98,7 @@ class Town:
         IndexError
             There is no such frame.
         """
-        session, number = self._place(pos)
+        session, number = self.place(pos)
         at = session.started_at + timedelta(seconds=number / self.setting.frames_per_second)
         flaw = shown_flaw = self._flaw(session, number)
         shown = number
@@ -120,9 +120,24 @@ class Town:
             speed=float(session.speed[number]),
         )
 
+    def place(self, pos: int) -> tuple[Session, int]:
+        """Give the session of a frame, and its number there; nothing is drawn.
+
+        Raises
+        ------
+        IndexError
+            There is no such frame.
+        """
+        if not 0 <= pos < self.n_frames:
+            msg = f"expected a frame of 0 to {self.n_frames - 1}, found {pos}"
+            raise IndexError(msg)
+        number = bisect_right(self._ends, pos)
+        session = self.sessions[number]
+        return session, pos - (self._ends[number] - session.n_frames)
+
     def picture(self, pos: int) -> Picture:
         """Draw a frame's pixels without its flaws, with who owns which pixel."""
-        return picture_of(self.setting, *self._place(pos))
+        return picture_of(self.setting, *self.place(pos))
 
     @cached_property
     def _ends(self) -> list[int]:
@@ -131,14 +146,6 @@ class Town:
     @property
     def _is_jpeg(self) -> bool:
         return self.setting.encoding == "jpeg"
-
-    def _place(self, pos: int) -> tuple[Session, int]:
-        if not 0 <= pos < self.n_frames:
-            msg = f"expected a frame of 0 to {self.n_frames - 1}, found {pos}"
-            raise IndexError(msg)
-        number = bisect_right(self._ends, pos)
-        session = self.sessions[number]
-        return session, pos - (self._ends[number] - session.n_frames)
 
     def _flaw(self, session: Session, number: int) -> Flaw | None:
         setting = self.setting
