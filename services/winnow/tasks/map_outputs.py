@@ -16,9 +16,8 @@ from winnow.acquisition.map_information import map_mutual_information
 from winnow.calibration.map_temperature import fit_map_temperature
 from winnow.domain.boxes import boxes_of
 from winnow.tasks.examples import Examples, Values
-from winnow.tasks.grid.decode import boxes_text, decode
-from winnow.tasks.grid.network import BOX_CHANNELS
-from winnow.tasks.grid.targets import render
+from winnow.tasks.map_decoding import BOX_CHANNELS, boxes_text, decode
+from winnow.tasks.map_targets import render
 from winnow.tasks.task import Outputs, Said
 
 PRIOR_STRENGTH = 5.0

@@ -17,10 +17,10 @@ from winnow.domain.errors import BadInput, SchemaMismatch
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.committee import CommitteeModel, LoadedMember
 from winnow.tasks.grid.augment import draw_moves, moved_inputs, moved_objects
-from winnow.tasks.grid.decode import Boxes, boxes_text, decode
 from winnow.tasks.grid.network import grid_shape
-from winnow.tasks.grid.targets import BUMP_MIN, render
+from winnow.tasks.map_decoding import Boxes, boxes_text, decode
 from winnow.tasks.map_outputs import MapOutputs, mean_maps
+from winnow.tasks.map_targets import BUMP_MIN, render
 from winnow.tasks.predict import outputs_of
 from winnow.tasks.task import task_named
 from winnow.tasks.train import TrainConfig, train

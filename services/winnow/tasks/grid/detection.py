@@ -9,9 +9,10 @@ import numpy as np
 from winnow.tasks.classification import draw_weights, normalised
 from winnow.tasks.examples import Examples, Pixels, Rows
 from winnow.tasks.grid.augment import draw_light, draw_moves, moved_inputs, moved_objects
-from winnow.tasks.grid.network import BOX_CHANNELS, grid_shape, make_network, set_priors
-from winnow.tasks.grid.targets import render
+from winnow.tasks.grid.network import grid_shape, make_network, set_priors
+from winnow.tasks.map_decoding import BOX_CHANNELS
 from winnow.tasks.map_outputs import MapOutputs
+from winnow.tasks.map_targets import render
 from winnow.tasks.task import NetworkConfig
 
 if TYPE_CHECKING:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from winnow.tasks.map_decoding import BOX_CHANNELS
 from winnow.tasks.task import NetworkConfig
 
 if TYPE_CHECKING:
@@ -12,7 +13,6 @@ if TYPE_CHECKING:
 
 STRIDE = 4
 """Input pixels that one map cell covers."""
-BOX_CHANNELS = 4
 LEVELS_MAX = 4
 SIDE_MIN = 4
 """The lowest level is no smaller than this many cells."""

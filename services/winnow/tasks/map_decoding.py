@@ -12,6 +12,8 @@ import numpy.typing as npt
 
 from winnow.tasks.examples import Values
 
+BOX_CHANNELS: Final = 4
+"""Of each cell: way to the centre (x, y) and logarithms of width and height, in cells."""
 BOXES_MAX: Final = 100
 """Boxes of one frame; as many as COCO's evaluation looks at."""
 SCORE_MIN: Final = 0.01
@@ -36,7 +38,7 @@ def decode(maps_NCHW: Values, fields_N4HW: Values) -> list[Boxes]:
     maps_NCHW
         Probabilities; a cell that no neighbour of the eight beats is a peak.
     fields_N4HW
-        See `winnow.tasks.grid.network`.
+        See `BOX_CHANNELS`.
 
     Notes
     -----
