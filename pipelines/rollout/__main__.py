@@ -1,7 +1,7 @@
 """Runs rollout (`python -m rollout`), compiles its graph, or runs one step alone.
 
 `python -m rollout compile OUT.yaml [IMAGE]`
-`python -m rollout step probe members=JSON`, likewise `activate`.
+`python -m rollout step deploy members=JSON`, likewise `probe`, `conclude`.
 """
 
 from __future__ import annotations
@@ -30,12 +30,13 @@ def run_step(name: str, given: list[str]) -> str:
 
     arguments = dict(text.split("=", 1) for text in given)
     context = steps.open_context()
+    if name == "deploy":
+        return steps.deploy(context, **arguments)
     if name == "probe":
         return steps.probe(context, **arguments)
-    if name == "activate":
-        steps.activate(context, **arguments)
-        return "{}"
-    msg = f"step: expected probe or activate, found {name!r}"
+    if name == "conclude":
+        return steps.conclude(context, **arguments)
+    msg = f"step: expected deploy, probe or conclude, found {name!r}"
     raise BadInput(msg)
 
 

@@ -9,7 +9,7 @@ from rollout.settings import RolloutSettings
 from winnow.adapters.connect import connect_blobs, connect_bus, connect_ledger
 from winnow.adapters.inline_runner import InlineRunner
 from winnow.adapters.kfp_local_runner import KfpLocalRunner
-from winnow.adapters.local_committee import LocalCommittee
+from winnow.adapters.process_deployments import ProcessDeployments
 from winnow.adapters.system_clock import SystemClock
 from winnow.domain.events import RoundTrained
 from winnow.runtime.pipeline_runs import environment_of
@@ -22,7 +22,7 @@ def build(settings: RolloutSettings) -> Service:
     bus = connect_bus(settings.bus_url.get_secret_value())
     blobs = connect_blobs(settings.blobs_url.get_secret_value())
     clock = SystemClock()
-    context = steps.Context(blobs, ledger, LocalCommittee(blobs), clock, settings)
+    context = steps.context_of(settings, blobs=blobs, ledger=ledger)
     runner = make_runner(settings, context)
     on_runs_tick = partial(
         handlers.on_runs_tick,
@@ -31,8 +31,15 @@ def build(settings: RolloutSettings) -> Service:
         attempts_max=settings.run_attempts_max,
     )
 
+    # Processes of this machine live as long as this service, which alone can start them again.
+    servers = context.deployments if isinstance(context.deployments, ProcessDeployments) else None
+    if servers is not None:
+        servers.resume()
+
     def close() -> None:
         runner.close()
+        if servers is not None:
+            servers.stop()
         bus.close()
         ledger.close()
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 from pydantic_settings import SettingsConfigDict
 
+from winnow.contracts.kserve_serving import KServeServing
 from winnow.runtime.settings import ServiceSettings
 
 
@@ -26,10 +27,36 @@ class RolloutSettings(ServiceSettings):
     run_attempts_max: int = Field(
         default=3, ge=1, description="Failures of one run before its round is halted."
     )
-    endpoint: str = Field(
-        default="local:",
-        description="Where the committee serves; `local:` is inside each scoring process.",
+    deployments: Literal["local", "process", "kserve"] = Field(
+        default="local",
+        description=(
+            "Where committees serve: `local` inside each scoring process, `process` as processes "
+            "of this machine, `kserve` on a cluster."
+        ),
     )
+    kserve: KServeServing | None = Field(
+        default=None,
+        description='For `kserve`, as JSON: `{"namespace": …, "image": …, "blobs_secret": …}`.',
+    )
+    members_per_endpoint: int = Field(
+        default=0, ge=0, description="Members of one server; 0: all. Detection takes only 0."
+    )
+    ready_seconds_max: float = Field(
+        default=900.0, gt=0, description="Time to serve; a GPU node may have to be started."
+    )
+    ready_poll_seconds: float = Field(
+        default=2.0, gt=0, description="How often readiness is looked at."
+    )
+    probe_frames_max: int = Field(
+        default=64, ge=1, description="Holdout frames that both committees are asked about."
+    )
+
+    @model_validator(mode="after")
+    def _kserve_where_it_is_chosen(self) -> Self:
+        if (self.deployments == "kserve") != (self.kserve is not None):
+            msg = f"kserve: expected it exactly for deployments=kserve, found {self.deployments}"
+            raise ValueError(msg)
+        return self
 
     @classmethod
     def embedded(cls, state_dir: Path, **changes: object) -> Self:

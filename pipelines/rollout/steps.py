@@ -1,37 +1,62 @@
-"""The steps of a run: probe the new committee, make it the active one. `pipeline.py` wires them.
+"""The steps of a run: start a committee dark, probe it, let it take over or not.
 
-Only `probe` loads torch.
+`pipeline.py` wires them. Only `probe` loads torch, and only where committees are not served.
 """
 
 from __future__ import annotations
 
-import io
-from collections.abc import Mapping, Sequence
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
+from rollout.comparing import (
+    Measured,
+    Probed,
+    agreement,
+    markdown,
+    mean_confidence,
+    metric_name_of,
+    regress,
+)
+from rollout.probing import (
+    Answered,
+    Patience,
+    ask,
+    ask_active,
+    check_answer,
+    probe_frames,
+    wait_until_serving,
+)
 from rollout.settings import RolloutSettings
 from winnow.adapters.connect import connect_blobs, connect_ledger
-from winnow.adapters.local_committee import LocalCommittee
+from winnow.adapters.deployed_committee import LOCAL, DeployedCommittee
+from winnow.adapters.in_process_deployments import InProcessDeployments
+from winnow.adapters.kserve_deployments import KServeDeployments, cluster_api
+from winnow.adapters.process_deployments import ProcessDeployments
 from winnow.adapters.system_clock import SystemClock
-from winnow.contracts.artifacts import Manifest, Members, read_manifest
+from winnow.contracts.artifacts import Evaluation, Members, read_manifest
 from winnow.contracts.references import read_reference
+from winnow.contracts.serving import parts_of
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import IntegrityError
-from winnow.domain.events import CommitteeRolled
-from winnow.domain.ids import CommitteeVersion, RoundId
+from winnow.domain.events import CommitteeRolled, Event, RoundHalted, Stage
+from winnow.domain.ids import CommitteeVersion, RoundId, committee_version_of
 from winnow.domain.rows import CommitteeRow
-from winnow.domain.tables import COMMITTEES
+from winnow.domain.tables import COMMITTEES, ROLLOUT_RUNS, ROUNDS
+from winnow.policy.model import parse_policy
+from winnow.policy.rollout_section import RolloutSection
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.committee import Committee
+from winnow.ports.deployments import Deployments
 from winnow.ports.ledger import Ledger, Transaction
 from winnow.runtime.stating import state_facts
 
-PROBE_FRAMES = 16
-PROBE_PIXELS = 32
-SUM_TOLERANCE = 1e-3
+KEPT = "trained members; the committee that served before still serves"
+
+CommitteeAt = Callable[[Sequence[str]], Committee]
+"""Gives the committee that answers at endpoints."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,18 +65,11 @@ class Context:
 
     blobs: Blobs
     ledger: Ledger
-    committee: Committee
+    deployments: Deployments
+    committee_at: CommitteeAt
     clock: Clock
     settings: RolloutSettings
-
-
-class Probed(Manifest):
-    """What the new committee answered."""
-
-    committee_version: str
-    members_answered: tuple[str, ...]
-    mean_top_probability: float
-    """Over members and frames: near 1 / classes it learned nothing, at 1 it doubts nothing."""
+    pause: Callable[[float], None] = time.sleep
 
 
 def open_context() -> Context:
@@ -59,107 +77,216 @@ def open_context() -> Context:
     settings = RolloutSettings()
     blobs = connect_blobs(settings.blobs_url.get_secret_value())
     ledger = connect_ledger(settings.ledger_url.get_secret_value())
-    return Context(blobs, ledger, LocalCommittee(blobs), SystemClock(), settings)
+    return context_of(settings, blobs=blobs, ledger=ledger)
 
 
-def probe(context: Context, *, members: str) -> str:
-    """Let the new committee answer fixed frames; give a `Probed`.
+def context_of(settings: RolloutSettings, *, blobs: Blobs, ledger: Ledger) -> Context:
+    """Bind the steps to what the settings name."""
+    # All local committees are one: a version that was probed need not be loaded again.
+    local = DeployedCommittee(blobs, lambda version: ())
+
+    def committee_at(endpoints: Sequence[str]) -> Committee:
+        served = not all(url.startswith(LOCAL) for url in endpoints)
+        return DeployedCommittee(blobs, lambda version: endpoints) if served else local
+
+    return Context(blobs, ledger, deployments_of(settings), committee_at, SystemClock(), settings)
+
+
+def deployments_of(settings: RolloutSettings) -> Deployments:
+    """Give what the settings choose."""
+    if settings.deployments == "process":
+        return ProcessDeployments(
+            settings.work_dir / "servers", blobs_url=settings.blobs_url.get_secret_value()
+        )
+    if settings.kserve is not None:
+        return KServeDeployments(settings.kserve, api=cluster_api())
+    return InProcessDeployments()
+
+
+def deploy(context: Context, *, members: str) -> str:
+    """Start a committee beside the one that serves; give its endpoints as JSON.
+
+    Nobody asks it yet: scoring takes endpoints from the committees that took over.
+    """
+    ref = read_reference(members)
+    manifest = read_manifest(context.blobs, ref, Members)
+    parts = parts_of(manifest, members_per_endpoint=context.settings.members_per_endpoint)
+    version = CommitteeVersion(manifest.committee_version)
+    return json.dumps(list(context.deployments.apply(version, ref, parts)))
+
+
+def probe(context: Context, *, members: str, endpoints: str) -> str:
+    """Wait until it serves, then ask it and the active one about the same frames.
 
     Raises
     ------
     IntegrityError
-        A member is missing, does not answer, or answers what is no distribution.
+        It does not serve in time, a member is missing, or answers are no such.
     """
     ref = read_reference(members)
     manifest = read_manifest(context.blobs, ref, Members)
     version = CommitteeVersion(manifest.committee_version)
-    context.committee.load(version, ref)
-    answer = context.committee.score(version, probe_frames())
-    expected = tuple(member.name for member in manifest.members)
-    if answer.members_answered != expected:
-        msg = f"committee {version}: expected answers of {', '.join(expected)}, "
-        raise IntegrityError(msg + f"found {', '.join(answer.members_answered)}")
-    shape = (PROBE_FRAMES, len(expected), len(manifest.class_names))
-    probs_NMC = answer.class_probs()
-    gap = np.abs(probs_NMC.sum(axis=2) - 1.0).max()
-    if probs_NMC.shape != shape or not gap <= SUM_TOLERANCE:
-        msg = f"committee {version}: expected distributions {shape}, "
-        raise IntegrityError(msg + f"found {probs_NMC.shape}, sums off by {gap}")
-    return Probed(
-        committee_version=version,
-        members_answered=answer.members_answered,
-        mean_top_probability=float(probs_NMC.max(axis=2).mean()),
-    ).model_dump_json()
+    settings = context.settings
+    where = tuple(json.loads(endpoints))
+    committee = context.committee_at(where)
+    patience = Patience(
+        context.clock, settings.ready_seconds_max, settings.ready_poll_seconds, context.pause
+    )
+    wait_until_serving(context.deployments, committee, version, ref, patience=patience)
+    frames = probe_frames(context.blobs, manifest, n_max=settings.probe_frames_max)
+    new = ask(committee, version, ref, frames)
+    check_answer(new.answer, manifest, len(frames))
+    return _compared(context, manifest, where, new, frames).model_dump_json()
 
 
-def activate(context: Context, *, round_id: str, members: str, probed: str) -> None:
-    """Make the probed committee the active one and state `committee.rolled`; once.
+def conclude(context: Context, *, round_id: str, members: str, probed: str) -> str:
+    """Let the probed committee take over and state so, or halt its round; once.
+
+    Returns
+    -------
+    str
+        The decision in Markdown.
 
     Raises
     ------
     IntegrityError
-        Another version than the one to activate was probed.
+        Another version than the one to decide about was probed.
     """
     ref = read_reference(members)
     manifest = read_manifest(context.blobs, ref, Members)
-    found = Probed.model_validate_json(probed).committee_version
-    if found != manifest.committee_version:
-        msg = f"expected a probe of {manifest.committee_version}, found one of {found}"
-        raise IntegrityError(msg)
+    found = Probed.model_validate_json(probed)
+    if found.committee_version != manifest.committee_version:
+        msg = f"expected a probe of {manifest.committee_version}, found one of "
+        raise IntegrityError(msg + found.committee_version)
     with context.ledger.transaction() as tx:
-        row = _row(tx, manifest, ref, round_id, context.settings.endpoint)
-        if not tx.records.insert(COMMITTEES, row):
-            return
-        _retire_others(tx, row)
-        event = CommitteeRolled(
-            round_id=RoundId(round_id),
-            committee_version=CommitteeVersion(row.key),
-            endpoints=row.endpoints,
-            generation=row.generation,
-            members=ref,
-        )
-        state_facts(
-            tx,
-            [event],
-            service="rollout",
-            at=context.clock.now(),
-            topic_prefix=context.settings.topic_prefix,
-        )
+        refusal = regress(found, _section(context, tx, round_id))
+        row = _row(tx, manifest, ref, round_id, found, "refused" if refusal else "active")
+        if tx.records.insert(COMMITTEES, row):
+            if not refusal:
+                _retire_others(tx, row)
+            state_facts(
+                tx,
+                [_fact(row, refusal)],
+                service="rollout",
+                at=context.clock.now(),
+                topic_prefix=context.settings.topic_prefix,
+            )
+    remove_superseded(context)
+    return markdown(found, refusal)
+
+
+def remove_superseded(context: Context) -> None:
+    """End servers of committees that nobody will ask: all but the active one and the one before.
+
+    The one before serves on until the next takes over: rounds that opened with it are scored.
+    """
+    with context.ledger.snapshot() as view:
+        rows = view.records.find(COMMITTEES)
+        failed = view.records.find(ROLLOUT_RUNS, state="failed")
+    retired = sorted(
+        (row for row in rows if row.state == "retired"), key=lambda row: row.generation
+    )
+    kept = {row.key for row in [*retired[-1:], *(row for row in rows if row.state == "active")]}
+    known = {row.key for row in rows}
+    known |= {committee_version_of(RoundId(run.round_id)) for run in failed}
+    for version in context.deployments.versions():
+        if version in known - kept:
+            context.deployments.remove(version)
 
 
 def run_all(context: Context, arguments: Mapping[str, str]) -> None:
     """Run the whole pipeline in this process."""
-    probed = probe(context, members=arguments["members"])
-    activate(context, round_id=arguments["round_id"], members=arguments["members"], probed=probed)
+    members = arguments["members"]
+    endpoints = deploy(context, members=members)
+    probed = probe(context, members=members, endpoints=endpoints)
+    conclude(context, round_id=arguments["round_id"], members=members, probed=probed)
 
 
-def probe_frames() -> Sequence[bytes]:
-    """Give the fixed frames: smooth coloured noise, the same for ever."""
-    from PIL import Image
+def _compared(
+    context: Context,
+    manifest: Members,
+    endpoints: tuple[str, ...],
+    new: Answered,
+    frames: Sequence[bytes],
+) -> Probed:
+    with context.ledger.snapshot() as view:
+        rows = view.records.find(COMMITTEES, state="active")
+    active = max(rows, key=lambda row: row.generation, default=None)
+    before = None if active is None else read_manifest(context.blobs, active.members, Members)
+    old: Answered | str = _incomparable(manifest, before)
+    if active is not None and not old:
+        committee = context.committee_at(active.endpoints)
+        old = ask_active(committee, CommitteeVersion(active.key), active.members, frames)
+    name = metric_name_of(manifest, before)
+    compared = None if before is None or isinstance(old, str) else _measured(before, old, name)
+    return Probed(
+        committee_version=manifest.committee_version,
+        endpoints=endpoints,
+        members_answered=new.answer.members_answered,
+        n_frames=len(frames),
+        metric_name=name,
+        n_holdout=_n_holdout(context.blobs, manifest),
+        new=_measured(manifest, new, name),
+        active=compared,
+        agreement=None if isinstance(old, str) else agreement(new.answer, old.answer),
+        alone=old if isinstance(old, str) else "",
+    )
 
-    rng = np.random.Generator(np.random.Philox(key=20260101))
-    frames = []
-    for _ in range(PROBE_FRAMES):
-        coarse = rng.integers(0, 256, size=(4, 4, 3), dtype=np.uint8)
-        image = Image.fromarray(coarse).resize((PROBE_PIXELS, PROBE_PIXELS))
-        sink = io.BytesIO()
-        image.save(sink, "PNG")
-        frames.append(sink.getvalue())
-    return frames
+
+def _incomparable(manifest: Members, before: Members | None) -> str:
+    if before is None:
+        return "no committee serves yet"
+    if before.committee_version == manifest.committee_version:
+        return "it serves already"
+    same = (before.label_kind, before.class_names) == (manifest.label_kind, manifest.class_names)
+    return "" if same else "the active committee knows other classes"
+
+
+def _measured(manifest: Members, answered: Answered, metric_name: str) -> Measured:
+    return Measured(
+        committee_version=manifest.committee_version,
+        mean_confidence=mean_confidence(answered.answer),
+        ms_per_frame=answered.ms_per_frame,
+        metric=manifest.metrics.get(metric_name),
+    )
+
+
+def _n_holdout(blobs: Blobs, manifest: Members) -> int:
+    ref = manifest.evaluation
+    return 0 if ref is None else read_manifest(blobs, ref, Evaluation).n_holdout
+
+
+def _section(context: Context, tx: Transaction, round_id: str) -> RolloutSection:
+    """Give what the round's policy says; a committee of no round is judged by the defaults."""
+    row = tx.records.get(ROUNDS, round_id)
+    return RolloutSection() if row is None else parse_policy(context.blobs.get(row.policy)).rollout
+
+
+def _fact(row: CommitteeRow, refusal: str) -> Event:
+    round_id = RoundId(row.round_id)
+    if refusal:
+        return RoundHalted(round_id, stage=Stage.ROLLOUT, reason=refusal, kept=KEPT)
+    return CommitteeRolled(
+        round_id=round_id,
+        committee_version=CommitteeVersion(row.key),
+        endpoints=row.endpoints,
+        generation=row.generation,
+        members=row.members,
+    )
 
 
 def _row(
-    tx: Transaction, manifest: Members, ref: BlobRef, round_id: str, endpoint: str
+    tx: Transaction, manifest: Members, ref: BlobRef, round_id: str, probed: Probed, state: str
 ) -> CommitteeRow:
     generation = 1 + max((row.generation for row in tx.records.find(COMMITTEES)), default=0)
     return CommitteeRow(
         key=manifest.committee_version,
         round_id=round_id,
-        state="active",
+        state=state,
         members=ref,
         dataset_sha256=manifest.dataset_sha256,
         generation=generation,
-        endpoints=(f"{endpoint}{manifest.committee_version}",),
+        endpoints=probed.endpoints,
     )
 
 

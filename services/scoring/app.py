@@ -8,7 +8,7 @@ from scoring import handlers
 from scoring.settings import ScoringSettings
 from winnow.adapters.calls import Calls
 from winnow.adapters.connect import connect_blobs, connect_bus, connect_ledger
-from winnow.adapters.deployed_committee import DeployedCommittee
+from winnow.adapters.deployed_committee import DeployedCommittee, endpoints_in
 from winnow.adapters.system_clock import SystemClock
 from winnow.domain.events import RoundOpened
 from winnow.runtime.service import App, Service, Tick
@@ -22,7 +22,7 @@ def build(settings: ScoringSettings) -> Service:
     clock = SystemClock()
     committee = DeployedCommittee(
         blobs,
-        ledger,
+        endpoints_in(ledger),
         calls=Calls(
             deadline_seconds=settings.call_deadline_seconds,
             attempts_max=settings.call_attempts_max,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,11 +24,27 @@ LOCAL = "local:"
 """Endpoints that begin so are in the asking process itself."""
 
 
+EndpointsOf = Callable[[CommitteeVersion], Sequence[str]]
+
+
+def endpoints_in(ledger: Ledger) -> EndpointsOf:
+    """Give what a rollout noted for a version; unknown versions have no endpoints."""
+
+    def endpoints_of(version: CommitteeVersion) -> Sequence[str]:
+        with ledger.snapshot() as view:
+            row = view.records.get(COMMITTEES, version)
+        return row.endpoints if row is not None else ()
+
+    return endpoints_of
+
+
 class DeployedCommittee:
-    """Chooses by the endpoints that a rollout noted for a version; unknown versions are local.
+    """Chooses by the endpoints of a version; a version without any is local.
 
     Parameters
     ----------
+    endpoints_of
+        Where a version is served, e.g. `endpoints_in(ledger)`.
     calls
         How endpoints are asked.
     versions_max
@@ -36,10 +52,15 @@ class DeployedCommittee:
     """
 
     def __init__(
-        self, blobs: Blobs, ledger: Ledger, *, calls: Calls | None = None, versions_max: int = 2
+        self,
+        blobs: Blobs,
+        endpoints_of: EndpointsOf,
+        *,
+        calls: Calls | None = None,
+        versions_max: int = 2,
     ) -> None:
         self._blobs = blobs
-        self._ledger = ledger
+        self._endpoints_of = endpoints_of
         self._calls = calls
         self._versions_max = versions_max
         self._local = LocalCommittee(blobs, versions_max=versions_max)
@@ -79,8 +100,3 @@ class DeployedCommittee:
                 versions_max=self._versions_max,
             )
         return self._remote
-
-    def _endpoints_of(self, version: CommitteeVersion) -> Sequence[str]:
-        with self._ledger.snapshot() as view:
-            row = view.records.get(COMMITTEES, version)
-        return row.endpoints if row is not None else ()

@@ -189,7 +189,7 @@ class CommitteeRow:
     key: str
     round_id: str
     state: str
-    """active, retired."""
+    """active, retired; refused: it was worse than the active one and never served."""
     members: BlobRef
     dataset_sha256: str
     generation: int = 0

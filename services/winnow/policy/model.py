@@ -21,6 +21,7 @@ from winnow.policy.mistakes import told
 from winnow.policy.moved import move
 from winnow.policy.reading import Document, Mistake, read_document
 from winnow.policy.risk_section import RiskSection
+from winnow.policy.rollout_section import RolloutSection
 from winnow.policy.round_sections import (
     ApprovalSection,
     GateSection,
@@ -62,6 +63,7 @@ class Policy(Section):
     approval: ApprovalSection = Field(default=ApprovalSection())
     qa: QaSection = Field(default=QaSection())
     training: TrainingSection = Field(default=TrainingSection())
+    rollout: RolloutSection = Field(default=RolloutSection())
     stopping: StoppingSection = Field(default=StoppingSection())
 
     @model_validator(mode="after")

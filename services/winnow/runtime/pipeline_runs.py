@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from pydantic import SecretStr
+from pydantic import BaseModel, SecretStr
 
 from winnow.domain.events import Event, RoundHalted, Stage
 from winnow.domain.ids import RoundId
@@ -114,4 +114,6 @@ def _note(tx: Transaction, watched: Watched, row: RunRow) -> None:
 
 
 def _text(value: object) -> str:
+    if isinstance(value, BaseModel):
+        return value.model_dump_json()
     return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

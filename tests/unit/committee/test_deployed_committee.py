@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.committee.manifests import put_members
-from winnow.adapters.deployed_committee import DeployedCommittee
+from winnow.adapters.deployed_committee import DeployedCommittee, endpoints_in
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.contracts import serving
@@ -39,7 +39,7 @@ def test_a_served_version_is_asked_where_it_is_served(tmp_path: Path, ledger: Sq
     blobs = FileBlobs(tmp_path)
     members = put_members(blobs, ("m0",), ("a", "b"), version=VERSION)
     model = ScriptedModel(serving.served_version(VERSION, members), ("m0",), 2)
-    committee = DeployedCommittee(blobs, ledger)
+    committee = DeployedCommittee(blobs, endpoints_in(ledger))
     with InferenceServer({"c": model}) as server:
         note(ledger, members, server.url("c"))
         assert committee.load(VERSION, members) == ("m0",)
@@ -56,7 +56,7 @@ def test_any_other_is_loaded_into_this_process(
     members = put_members(blobs, ("m0",), ("a", "b"), version=VERSION)
     if endpoints:
         note(ledger, members, *endpoints)
-    committee = DeployedCommittee(blobs, ledger)
+    committee = DeployedCommittee(blobs, endpoints_in(ledger))
     with pytest.raises(IntegrityError, match="expected a checkpoint"):
         committee.load(VERSION, members)
     with pytest.raises(NotFound, match="expected it to be loaded first"):

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from kubernetes.client.exceptions import ApiException  # type: ignore[import-untyped]
 
-from winnow.adapters.kserve_deployments import KServeDeployments, KServeServing
+from winnow.adapters.kserve_deployments import KServeDeployments
+from winnow.contracts.kserve_serving import KServeServing
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, NotFound, Retryable
 from winnow.domain.ids import CommitteeVersion

@@ -14,7 +14,6 @@ from retrain.steps import Context, run_all
 from rollout.settings import RolloutSettings
 from tests.unit.training.toy_world import put_dataset
 from winnow.adapters.inline_runner import InlineRunner
-from winnow.adapters.local_committee import LocalCommittee
 from winnow.contracts.mapping import from_message
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import IntegrityError, NotFound
@@ -150,13 +149,8 @@ def test_from_promotion_to_the_active_committee(context: Context, tmp_path: Path
     with context.ledger.snapshot() as view:
         trained = from_message(view.boxes.unsent("retrain", 1)[0].message).data
     assert isinstance(trained, RoundTrained)
-    outside = rollout.steps.Context(
-        context.blobs,
-        context.ledger,
-        LocalCommittee(context.blobs),
-        context.clock,
-        RolloutSettings.embedded(tmp_path, runner="inline"),
-    )
+    settings = RolloutSettings.embedded(tmp_path, runner="inline")
+    outside = rollout.steps.context_of(settings, blobs=context.blobs, ledger=context.ledger)
     with context.ledger.transaction() as tx:
         assert rollout.handlers.on_round_trained(trained, tx=tx) == []
     runner = InlineRunner({"rollout": lambda arguments: rollout.steps.run_all(outside, arguments)})
