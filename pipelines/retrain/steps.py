@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-from pydantic import TypeAdapter
+from pydantic import JsonValue, TypeAdapter
 
 from retrain.data import (
     calibration_mask,
@@ -48,7 +48,7 @@ from winnow.domain.ids import CommitteeVersion, RoundId, committee_version_of, d
 from winnow.domain.rows import ModelRow
 from winnow.domain.tables import MODELS
 from winnow.policy.model import parse_policy
-from winnow.policy.round_sections import TrainingSection
+from winnow.policy.training_section import TrainingSection
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.ledger import Ledger
@@ -93,7 +93,7 @@ class Trained(Manifest):
     """One trained member, and its calibrated answers on the holdout."""
 
     member: Member
-    config: dict[str, float | int | str]
+    config: dict[str, JsonValue]
     holdout: BlobRef
     probs: BlobRef
 
@@ -292,7 +292,7 @@ def _trained(
         metrics=dict(finished.metrics) | {"train_loss": finished.train_loss},
         compute_ms=compute_ms,
     )
-    config = {k: v for k, v in work.training.model_dump().items() if k != "members"}
+    config = {k: v for k, v in work.training.model_dump(mode="json").items() if k != "members"}
     probs = put_array(context.blobs, probs_NC, prefix=prefix)
     return Trained(member=member, config=config, holdout=work.holdout, probs=probs)
 

@@ -22,7 +22,8 @@ from winnow.contracts.artifacts import Members, read_manifest
 from winnow.contracts.mapping import from_message
 from winnow.contracts.references import reference_text
 from winnow.domain.events import RoundTrained
-from winnow.policy.round_sections import ScoringSection, TrainingSection
+from winnow.policy.round_sections import ScoringSection
+from winnow.policy.training_section import TrainingSection
 from winnow.ports.pipeline_runner import RunState
 from winnow.runtime.pipeline_runs import environment_of
 from winnow.testing.manual_clock import ManualClock

@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_validator
 
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
@@ -278,7 +278,8 @@ class Members(Manifest):
     round_id: str
     task: str
     class_names: tuple[str, ...]
-    config: dict[str, float | int | str]
+    config: dict[str, JsonValue]
+    """How all members were trained: the policy's section."""
     dataset_sha256: str
     members: tuple[Member, ...]
     metrics: dict[str, float]

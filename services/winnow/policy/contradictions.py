@@ -16,10 +16,10 @@ from winnow.policy.round_sections import (
     QaSection,
     RandomArmSection,
     ScoringSection,
-    TrainingSection,
 )
 from winnow.policy.score_section import ScoresSection
 from winnow.policy.selection_section import SelectionSection
+from winnow.policy.training_section import FAMILIES, TrainingSection
 
 
 class Sections(Protocol):
@@ -87,6 +87,7 @@ def contradictions(policy: Sections) -> list[Contradiction]:
     """Find all of them."""
     return [
         *_committee(policy),
+        *_networks(policy),
         *_attempts(policy),
         *_cold_start(policy),
         *_minimums(policy),
@@ -96,11 +97,29 @@ def contradictions(policy: Sections) -> list[Contradiction]:
 
 
 def _committee(policy: Sections) -> list[Contradiction]:
-    asked, trained = policy.scoring.members_min, policy.training.members
-    if asked <= trained:
+    trained = policy.training.members
+    members = ("training", "members")
+    asked = (
+        (("scoring", "members_min"), policy.scoring.members_min),
+        (("training", "members_min"), policy.training.members_min or 1),
+    )
+    return [
+        Contradiction((path, members), f"expected at most training.members ({trained}), found {n}")
+        for path, n in asked
+        if n > trained
+    ]
+
+
+def _networks(policy: Sections) -> list[Contradiction]:
+    kind = policy.label.kind
+    strangers = [
+        name for name in policy.training.networks if name.partition(":")[0] not in FAMILIES[kind]
+    ]
+    if not strangers:
         return []
-    text = f"expected at most training.members ({trained}), found {asked}"
-    return [Contradiction((("scoring", "members_min"), ("training", "members")), text)]
+    text = f"expected families of {kind} ({', '.join(FAMILIES[kind])}), found "
+    paths = (("training", "networks"), ("label", "kind"))
+    return [Contradiction(paths, text + ", ".join(strangers))]
 
 
 def _attempts(policy: Sections) -> list[Contradiction]:

@@ -42,6 +42,7 @@ def explain(policy: Policy) -> tuple[Step, ...]:
         Step("Constraints", tuple(_constraints(policy))),
         Step("Money", tuple(_money(policy))),
         Step("Approval and labels", tuple(_approval(policy))),
+        Step("Training", tuple(_training(policy))),
         Step("Next round", tuple(stopping_words(policy))),
     )
 
@@ -229,3 +230,25 @@ def _approval(policy: Policy) -> Iterator[str]:
     )
     who = f"{qa.data_steward}'s standing order" if qa.promotion == "automatic" else "a data steward"
     yield f"Labels are promoted for {qa.allowed_use.replace('_', ' ')} by {who}."
+
+
+def _training(policy: Policy) -> Iterator[str]:
+    training, kind = policy.training, policy.label.kind
+    height, width = training.height_width
+    networks = list(
+        dict.fromkeys(training.network_of(m, kind=kind) for m in range(training.members))
+    )
+    labels = "their own bootstrap samples of the labels" if training.bagging else "all labels"
+    yield (
+        f"{training.members} members ({', '.join(networks)}; {width} x {height} pixels) train on "
+        f"{labels}, {training.epochs} passes or {training.steps_min:,} steps."
+    )
+    if training.weights == "inclusion":
+        yield (
+            "Labels count by the inverse of the probability with which their frames were chosen, "
+            f"at most {training.weight_max:g} times."
+        )
+    least = training.members_min or policy.scoring.members_min
+    yield f"A member that fails is left out; with fewer than {least} the round is halted."
+    if training.labels_per_class_min:
+        yield f"A class with fewer than {training.labels_per_class_min:,} labels halts the round."

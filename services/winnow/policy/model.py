@@ -30,12 +30,12 @@ from winnow.policy.round_sections import (
     QaSection,
     RandomArmSection,
     ScoringSection,
-    TrainingSection,
 )
 from winnow.policy.score_section import ScoresSection
 from winnow.policy.section import Section
 from winnow.policy.selection_section import SelectionSection
 from winnow.policy.stopping_section import StoppingSection
+from winnow.policy.training_section import TrainingSection, with_kind_defaults
 
 CONTRADICTIONS = "contradictions"
 """Type of the validation error that carries them."""
@@ -113,7 +113,7 @@ def parse_policy(text: str | bytes, *, where: str = "policy") -> Policy:
 def _validated(sections: dict[str, object]) -> tuple[Policy | None, Sequence[ErrorDetails]]:
     # As JSON, because only there is a list strictly a tuple, and `yes` or "8" strictly no number.
     try:
-        return Policy.model_validate_json(json.dumps(sections), strict=True), ()
+        return Policy.model_validate_json(json.dumps(with_kind_defaults(sections)), strict=True), ()
     except ValidationError as error:
         return None, error.errors(include_url=False)
 

@@ -17,6 +17,10 @@ class LabelSection(Section):
     """What people are asked."""
 
     task: str = Field(default="classification", description="Name of the label task.")
+    kind: Literal["classification", "detection"] = Field(
+        default="classification",
+        description="What a label is: the class of the frame, or boxes with a class each.",
+    )
     class_names: tuple[str, ...] = Field(
         default=(), description="Classes; empty takes those of the ingested sources."
     )
@@ -135,22 +139,4 @@ class QaSection(Section):
     )
     approval_months: int = Field(
         default=24, ge=1, le=24, description="After so many months a permission ends."
-    )
-
-
-class TrainingSection(Section):
-    """The committee that a round's labels train."""
-
-    members: int = Field(default=4, ge=1, le=64, description="Models in the committee.")
-    epochs: int = Field(default=40, ge=1, description="Passes over the labels.")
-    steps_min: int = Field(
-        default=300, ge=0, description="Few labels are gone through more often, for so many steps."
-    )
-    batch_size: int = Field(default=32, ge=1, description="Labels per training step.")
-    learning_rate: float = Field(default=3e-3, gt=0, description="Highest learning rate.")
-    weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's weight decay.")
-    input_pixels: int = Field(default=32, ge=8, le=512, description="Side of the square input.")
-    width: int = Field(default=16, ge=4, le=256, description="Channels of the first block.")
-    calibration_share: Annotated[float, Field(ge=0.0, lt=0.5)] = Field(
-        default=0.1, description="Labels kept out of training to fit the temperature."
     )

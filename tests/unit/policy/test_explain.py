@@ -18,6 +18,7 @@ ORDER = [
     "Constraints",
     "Money",
     "Approval and labels",
+    "Training",
     "Next round",
 ]
 

@@ -19,7 +19,7 @@ from winnow.contracts.artifacts import (
 )
 from winnow.domain.blob_ref import BlobRef
 from winnow.policy.model import Policy
-from winnow.policy.round_sections import TrainingSection
+from winnow.policy.training_section import TrainingSection
 from winnow.ports.blobs import Blobs
 
 CLASSES = ("bar", "cross", "ring")
