@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from winnow.calibration.box_overlap import box_iou
+from winnow.kernels.box_overlap import box_iou
 from winnow.calibration.map_temperature import fit_map_temperature, map_log_likelihood
 
 
