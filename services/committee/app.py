@@ -10,6 +10,7 @@ from winnow.contracts.artifacts import Members, read_manifest
 from winnow.contracts.references import read_reference
 from winnow.contracts.serving import model_name_of, served_version
 from winnow.tasks.committee import CommitteeModel
+from winnow.tasks.devices import chosen_device
 
 
 def build(settings: CommitteeSettings) -> CommitteeServer:
@@ -27,9 +28,12 @@ def build(settings: CommitteeSettings) -> CommitteeServer:
     reference = read_reference(settings.members)
     manifest = read_manifest(blobs, reference, Members)
     COMMITTEE.info({"committee_version": manifest.committee_version})
+    device = chosen_device(settings.device)
+    model = CommitteeModel.load(blobs, reference, names=settings.member_names, device=device)
+    model.warm_up()
     return CommitteeServer(
         model_name_of(manifest, settings.member_names),
-        CommitteeModel.load(blobs, reference, names=settings.member_names),
+        model,
         version=served_version(manifest.committee_version, reference),
         frames_max=settings.frames_max,
     )

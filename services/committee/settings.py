@@ -24,3 +24,6 @@ class CommitteeSettings(BaseSettings):
     grpc_port: int = Field(default=8081, ge=1, le=65535, description="Open Inference Protocol.")
     frames_max: int = Field(default=1024, ge=1, description="Most frames of one request.")
     torch_threads: int = Field(default=1, ge=1, description="Cores for inference.")
+    device: str = Field(
+        default="auto", description="`cpu`, `cuda`, or `auto`: a GPU if there is one."
+    )

@@ -18,7 +18,7 @@ from winnow.ports.committee import CommitteeAnswer
 from winnow.tasks.blocks import Block, decoded_blocks, pixel_blocks
 from winnow.tasks.checkpoint import read_checkpoint, restored
 from winnow.tasks.examples import Pixels, stacked
-from winnow.tasks.predict import outputs_of
+from winnow.tasks.executors import Executor, Loop, Networks, fastest_executor
 from winnow.tasks.task import NetworkConfig, Outputs, Said, Task
 
 if TYPE_CHECKING:
@@ -37,9 +37,11 @@ class LoadedMember:
 
     def answer(self, pixels: Pixels) -> Outputs | None:
         """Give calibrated outputs, or None if it fails or answers what is no answer."""
-        try:
-            outputs = outputs_of(self.task, self.network, pixels, self.config)
-        except (RuntimeError, MemoryError):  # what torch raises when an engine or memory gives way
+        return self.judged(Loop(_networks([self])).outputs(pixels)[0])
+
+    def judged(self, outputs: Outputs | None) -> Outputs | None:
+        """Calibrate what its network said; None if it failed or said what is no answer."""
+        if outputs is None:
             return None
         calibrated = self.task.calibrated(outputs, self.temperatures)
         return calibrated if self.task.valid(calibrated) else None
@@ -65,6 +67,7 @@ class CommitteeModel:
             msg = f"committee: expected members of one kind and size for {tuple(class_names)}, "
             raise SchemaMismatch(msg + f"found (kind, height, width, classes) {sorted(known)}")
         self._members = tuple(members)
+        self._executor: Executor | None = None
         self.kind = members[0].task.kind
         self.input_size = (members[0].config.input_height, members[0].config.input_width)
         self.class_names = tuple(class_names)
@@ -87,8 +90,13 @@ class CommitteeModel:
             msg = f"members: expected some of {', '.join(known)}, found {', '.join(strangers)}"
             raise NotFound(msg)
         wanted = [member for name, member in known.items() if not names or name in names]
-        loaded = [_load(blobs, member, manifest.class_names) for member in wanted]
+        loaded = [_load(blobs, member, manifest.class_names, device) for member in wanted]
         return cls(loaded, class_names=manifest.class_names)
+
+    def warm_up(self) -> None:
+        """Score a black frame, so that the first request finds everything chosen and loaded."""
+        height, width = self.input_size
+        self.score_pixels(np.zeros((1, 3, height, width), dtype=np.uint8))
 
     def score(self, frames: Sequence[bytes]) -> CommitteeAnswer:
         """Score encoded images.
@@ -131,7 +139,7 @@ class CommitteeModel:
         """Give calibrated probability maps [N, M, C, h, w]; see `winnow.ports.committee`."""
         height, width = self.input_size
         pixels, _ = stacked(frames, height=height, width=width)
-        answers = [member.answer(pixels) for member in self._members]
+        answers = self._answers(self._members, pixels)
         missing = [m.name for m, one in zip(self._members, answers, strict=True) if one is None]
         if missing:
             msg = f"committee: expected maps of all members, found none of {', '.join(missing)}"
@@ -157,6 +165,15 @@ class CommitteeModel:
                 )
             asked = answering
 
+    def _answers(self, asked: Sequence[LoadedMember], pixels: Pixels) -> Sequence[Outputs | None]:
+        """Ask in the way that is fastest here; who is left after a failure, one by one."""
+        if len(asked) < len(self._members):
+            executor: Executor = Loop(_networks(asked))
+        else:
+            executor = self._executor = self._executor or fastest_executor(_networks(asked))
+        outputs = executor.outputs(pixels)
+        return [member.judged(one) for member, one in zip(asked, outputs, strict=True)]
+
     def _go_through(
         self, asked: Sequence[LoadedMember], blocks: Iterator[Block]
     ) -> tuple[Sequence[LoadedMember], Sequence[Said], float]:
@@ -164,7 +181,7 @@ class CommitteeModel:
         said, seconds = [], 0.0
         for block in blocks:
             started = time.perf_counter()
-            answers = [member.answer(block.pixels) for member in asked]
+            answers = self._answers(asked, block.pixels)
             given = [one for one in answers if one is not None]
             if len(given) < len(asked):
                 return [m for m, one in zip(asked, answers, strict=True) if one is not None], (), 0
@@ -175,11 +192,20 @@ class CommitteeModel:
         return asked, said, seconds
 
 
-def _load(blobs: Blobs, member: Member, class_names: Sequence[str]) -> LoadedMember:
+def _networks(members: Sequence[LoadedMember]) -> Networks:
+    return Networks(
+        tuple(member.task for member in members),
+        tuple(member.network for member in members),
+        tuple(member.config for member in members),
+    )
+
+
+def _load(blobs: Blobs, member: Member, class_names: Sequence[str], device: str) -> LoadedMember:
     where = member.checkpoint.key
     checkpoint = read_checkpoint(blobs.get(member.checkpoint), where=where)
     task, network = restored(checkpoint, where=where, class_names=class_names)
-    return LoadedMember(member.name, task, network, checkpoint.config, member.temperatures)
+    placed = network.to(device)
+    return LoadedMember(member.name, task, placed, checkpoint.config, member.temperatures)
 
 
 def _joined(

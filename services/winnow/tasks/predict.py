@@ -16,6 +16,13 @@ BATCH_BYTES = 1 << 20
 """Pixels of one batch, about: 341 frames of 32 x 32, 5 of 256 x 256; beyond, caches overflow."""
 
 
+def batches_of(pixels: Pixels) -> list[slice]:
+    """Cut frames into batches of about `BATCH_BYTES`; at least one, which may be empty."""
+    size = max(1, BATCH_BYTES // pixels[:1].nbytes) if len(pixels) else 1
+    n = len(pixels)
+    return [slice(start, min(start + size, n)) for start in range(0, max(1, n), size)]
+
+
 def outputs_of(
     task: Task, network: torch.nn.Module, pixels: Pixels, config: NetworkConfig
 ) -> Outputs:
@@ -30,10 +37,9 @@ def outputs_of(
 
     network.eval()
     device = next(network.parameters()).device
-    batch = max(1, BATCH_BYTES // pixels[:1].nbytes) if len(pixels) else 1
     outputs = []
     with torch.inference_mode():
-        for start in range(0, max(1, len(pixels)), batch):
-            inputs = task.inputs(pixels[start : start + batch], config).to(device)
+        for rows in batches_of(pixels):
+            inputs = task.inputs(pixels[rows], config).to(device)
             outputs.append(task.outputs(network, inputs).float().cpu().numpy())
     return np.concatenate(outputs)

@@ -1,0 +1,237 @@
+"""How the networks of a committee go through a batch: one after the other, side by side, or as one.
+
+Which is fastest depends on the networks and on the machine. Of committees measured on two cores,
+one convolution whose groups are the members took 0.25 to 0.7 of the loop's time where members have
+few channels, and 2.4 times as long where they have many; `vmap` took 1.1 to 5 times as long.
+So a committee tries them on networks of its own shape, once in a process.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+
+from winnow.tasks.blocks import FRAMES_AT_ONCE
+from winnow.tasks.examples import Pixels
+from winnow.tasks.grouping import grouped_network, stacked_call
+from winnow.tasks.predict import batches_of, outputs_of
+from winnow.tasks.task import NetworkConfig, Outputs, Task, task_named
+
+if TYPE_CHECKING:
+    import torch
+
+WORTH = 0.95
+"""The loop is left only for what takes less than this of its time."""
+TRIES = 3
+"""The shortest of so many counts, after one that warms up."""
+
+
+class Executor(Protocol):
+    """Goes through frames with all networks."""
+
+    def outputs(self, pixels: Pixels) -> list[Outputs | None]:
+        """Give each network's uncalibrated outputs, [N, ...]; None for one that failed."""
+        ...
+
+
+@dataclass(frozen=True)
+class Networks:
+    """Networks that are asked together; those in one shape may be computed as one."""
+
+    tasks: tuple[Task, ...]
+    networks: tuple[torch.nn.Module, ...]
+    configs: tuple[NetworkConfig, ...]
+
+    @property
+    def of_one_shape(self) -> bool:
+        """Whether task, sizes and the way of centring pixels are the same."""
+        return len(set(self.configs)) == 1
+
+    @property
+    def device(self) -> str:
+        """Where the weights are."""
+        return str(next(self.networks[0].parameters()).device)
+
+
+class Loop:
+    """One network after the other, each on all threads that torch has."""
+
+    def __init__(self, networks: Networks) -> None:
+        self._networks = networks
+
+    def outputs(self, pixels: Pixels) -> list[Outputs | None]:
+        """See `Executor`."""
+        each = zip(
+            self._networks.tasks, self._networks.networks, self._networks.configs, strict=True
+        )
+        return [_or_none(task, network, pixels, config) for task, network, config in each]
+
+
+class Threads:
+    """Networks side by side, each on one thread."""
+
+    def __init__(self, networks: Networks) -> None:
+        import torch
+
+        self._networks = networks
+        self._pool = _single_threads(torch.get_num_threads())
+
+    def outputs(self, pixels: Pixels) -> list[Outputs | None]:
+        """See `Executor`."""
+        n = len(self._networks.networks)
+        return list(
+            self._pool.map(
+                _or_none,
+                self._networks.tasks,
+                self._networks.networks,
+                [pixels] * n,
+                self._networks.configs,
+            )
+        )
+
+
+class AsOne:
+    """All networks of one shape in one call; if it fails, one after the other says who failed.
+
+    Parameters
+    ----------
+    call
+        Gives [M, B, ...] for inputs [B, ...].
+    """
+
+    def __init__(
+        self, networks: Networks, call: Callable[[torch.Tensor], Sequence[torch.Tensor]]
+    ) -> None:
+        self._networks = networks
+        self._call = call
+
+    def outputs(self, pixels: Pixels) -> list[Outputs | None]:
+        """See `Executor`."""
+        try:
+            return list(self._computed(pixels))
+        except (RuntimeError, MemoryError):
+            return Loop(self._networks).outputs(pixels)
+
+    def _computed(self, pixels: Pixels) -> Sequence[Outputs]:
+        import torch
+
+        task, config = self._networks.tasks[0], self._networks.configs[0]
+        parts: list[list[Outputs]] = [[] for _ in self._networks.networks]
+        with torch.inference_mode():
+            for rows in batches_of(pixels):
+                inputs = task.inputs(pixels[rows], config).to(self._networks.device)
+                for part, outputs in zip(parts, self._call(inputs), strict=True):
+                    part.append(outputs.float().cpu().numpy())
+        return [np.concatenate(part) for part in parts]
+
+
+def make_executor(name: str, networks: Networks) -> Executor | None:
+    """Give an executor by name, or None where these networks cannot be computed so."""
+    if name == "loop":
+        return Loop(networks)
+    if name == "threads":
+        return Threads(networks)
+    if not networks.of_one_shape:
+        return None
+    make = {"grouped": grouped_network, "vmap": stacked_call}[name]
+    call = make(networks.tasks[0], networks.networks)
+    return None if call is None else AsOne(networks, call)
+
+
+def fastest_executor(networks: Networks) -> Executor:
+    """Give the executor that is fastest for networks of this shape, here."""
+    import torch
+
+    if len(networks.networks) == 1 or not networks.of_one_shape:
+        return Loop(networks)
+    neutral = replace(networks.configs[0], mean=(0.0,) * 3, std=(1.0,) * 3)
+    name = fastest_of(neutral, len(networks.networks), networks.device, torch.get_num_threads())
+    return make_executor(name, networks) or Loop(networks)
+
+
+@lru_cache(maxsize=64)
+def fastest_of(config: NetworkConfig, n_members: int, device: str, n_threads: int) -> str:
+    """Try the executors on untrained networks; give the name of the fastest.
+
+    On a CPU only those are taken that give the loop's very bits: what a round chooses must not
+    depend on which was faster at that moment.
+
+    Cost: some batches of about a megabyte of pixels through `n_members` networks.
+    """
+    task = task_named(config.task)
+    made = [
+        task.network(config, rng=np.random.Generator(np.random.Philox(m))).to(device).eval()
+        for m in range(n_members)
+    ]
+    networks = Networks((task,) * n_members, tuple(made), (config,) * n_members)
+    rng = np.random.Generator(np.random.Philox(0))
+    frame = (3, config.input_height, config.input_width)
+    many = np.broadcast_to(np.uint8(0), (FRAMES_AT_ONCE, *frame))
+    n_frames = batches_of(many)[0].stop
+    pixels = rng.integers(0, 256, size=(n_frames, *frame), dtype=np.uint8)
+    loop = Loop(networks)
+    best, best_seconds = "loop", _seconds(loop, pixels)
+    for name in _candidates(device, n_threads):
+        executor = make_executor(name, networks)
+        if executor is None or (device == "cpu" and not _same_bits(loop, executor, pixels)):
+            continue
+        seconds = _seconds(executor, pixels)
+        if seconds < WORTH * best_seconds:
+            best, best_seconds = name, seconds
+    return best
+
+
+def _candidates(device: str, n_threads: int) -> tuple[str, ...]:
+    if device != "cpu":
+        return ("grouped", "vmap")
+    # On a CPU `vmap` never was the fastest; trying it costs as much as all others.
+    return ("threads", "grouped") if n_threads > 1 else ("grouped",)
+
+
+def _same_bits(loop: Executor, other: Executor, pixels: Pixels) -> bool:
+    return all(
+        a is not None and b is not None and a.tobytes() == b.tobytes()
+        for rows in (pixels, pixels[:1])
+        for a, b in zip(loop.outputs(rows), other.outputs(rows), strict=True)
+    )
+
+
+def _seconds(executor: Executor, pixels: Pixels) -> float:
+    executor.outputs(pixels)
+    taken = []
+    for _ in range(TRIES):
+        started = time.perf_counter()
+        executor.outputs(pixels)
+        taken.append(time.perf_counter() - started)
+    return min(taken)
+
+
+def _or_none(
+    task: Task, network: torch.nn.Module, pixels: Pixels, config: NetworkConfig
+) -> Outputs | None:
+    try:
+        return outputs_of(task, network, pixels, config)
+    except (RuntimeError, MemoryError):  # what torch raises when an engine or memory gives way
+        return None
+
+
+@lru_cache(maxsize=4)
+def _single_threads(n_threads: int) -> ThreadPoolExecutor:
+    """Give threads each of which computes alone; one pool for all committees of a process."""
+    import torch
+
+    pool = ThreadPoolExecutor(
+        max_workers=n_threads,
+        thread_name_prefix="member",
+        initializer=lambda: torch.set_num_threads(1),
+    )
+    list(pool.map(time.sleep, [0.001] * n_threads))
+    # What one thread sets, threads that are made later inherit.
+    torch.set_num_threads(n_threads)
+    return pool
