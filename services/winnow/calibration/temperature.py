@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import numpy.typing as npt
 
@@ -92,6 +94,54 @@ def fit_temperature(logits_NC: Floats, labels_N: Labels, *, prior_strength: floa
     return float(np.clip(np.exp(-0.5 * (low + high)), TEMPERATURE_MIN, TEMPERATURE_MAX))
 
 
+def fit_sample_temperature(logits_NMC: Floats, labels_N: Labels) -> float:
+    """Give the temperature that makes labels most likely under the mean over members.
+
+    One temperature for all members or posterior samples, fitted to what they say together:
+    mean_m softmax(logits_m / T). Fitted to each alone, their mean would be too flat.
+
+    Parameters
+    ----------
+    logits_NMC
+        Finite, [N, M, C], of frames that the members were not trained on.
+    labels_N
+        Class index of each, 0 … C-1.
+
+    Returns
+    -------
+    float
+        In [0.05, 20]; 1.0 for no frames at all.
+
+    Notes
+    -----
+    Not convex, unlike the case of one member: the best of a grid over log T, then golden-section
+    search between its neighbours. O(60 N M C).
+
+    Examples
+    --------
+    >>> logits = np.log([[[0.9, 0.1]]] * 10)
+    >>> round(fit_sample_temperature(logits, np.array([0] * 9 + [1])), 3)
+    1.0
+    """
+    if logits_NMC.ndim != 3:
+        msg = f"expected [N, M, C], found {logits_NMC.shape}"
+        raise ValueError(msg)
+    n, m, c = logits_NMC.shape
+    _check(logits_NMC.reshape(n, m * c), labels_N)
+    if len(labels_N) == 0:
+        return 1.0
+    logits = np.asarray(logits_NMC, dtype=np.float64)
+
+    def loss(log_t: float) -> float:
+        probs = softmax(logits.reshape(n * m, c), temperature=float(np.exp(log_t)))
+        return negative_log_likelihood(probs.reshape(n, m, c).mean(axis=1), labels_N)
+
+    grid = np.linspace(np.log(TEMPERATURE_MIN), np.log(TEMPERATURE_MAX), 25)
+    best = int(np.argmin([loss(float(x)) for x in grid]))
+    low, high = float(grid[max(best - 1, 0)]), float(grid[min(best + 1, len(grid) - 1)])
+    return float(np.clip(np.exp(_golden(loss, low, high)), TEMPERATURE_MIN, TEMPERATURE_MAX))
+
+
 def negative_log_likelihood(probs_NC: Floats, labels_N: Labels) -> float:
     """Give the mean of -log p(label) in nats; 0 is perfect.
 
@@ -136,6 +186,23 @@ def expected_calibration_error(probs_NC: Floats, labels_N: Labels, *, n_bins: in
     bins_N = np.clip(np.ceil(confidence_N * n_bins).astype(np.int64) - 1, 0, n_bins - 1)
     gaps = np.bincount(bins_N, weights=confidence_N - correct_N, minlength=n_bins)
     return float(np.abs(gaps).sum() / len(labels_N))
+
+
+def _golden(loss: Callable[[float], float], low: float, high: float) -> float:
+    """Give where a function with one valley between low and high is least, within 1e-6."""
+    ratio = (np.sqrt(5.0) - 1.0) / 2.0
+    left, right = high - ratio * (high - low), low + ratio * (high - low)
+    at_left, at_right = loss(left), loss(right)
+    while high - low > 1e-6:
+        if at_left <= at_right:
+            high, right, at_right = right, left, at_left
+            left = high - ratio * (high - low)
+            at_left = loss(left)
+        else:
+            low, left, at_left = left, right, at_right
+            right = low + ratio * (high - low)
+            at_right = loss(right)
+    return 0.5 * (low + high)
 
 
 def _slope(logits_NC: Floats, labels_N: Labels, log_b: float, prior_strength: float) -> float:

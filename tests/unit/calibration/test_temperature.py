@@ -9,6 +9,7 @@ from scipy.optimize import minimize_scalar
 from winnow.calibration.evaluation import evaluate, evaluate_by_class
 from winnow.calibration.temperature import (
     expected_calibration_error,
+    fit_sample_temperature,
     fit_temperature,
     negative_log_likelihood,
     softmax,
@@ -119,3 +120,27 @@ def test_classes_without_frames_have_no_recall() -> None:
     assert report["b"] == {"n": 2.0, "recall": 0.5, "precision": 1.0}
     assert report["c"] == {"n": 0.0}
     assert evaluate(probs_NC[:0], np.array([], dtype=np.int64)) == {}
+
+
+def test_one_temperature_for_all_members_fits_what_they_say_together() -> None:
+    rng = np.random.default_rng(5)
+    labels_N = rng.integers(0, 3, 400)
+    logits_NMC = 4 * (np.eye(3)[labels_N][:, None, :] + rng.standard_normal((400, 5, 3)))
+
+    def loss(temperature: float) -> float:
+        flat = softmax(logits_NMC.reshape(-1, 3), temperature=temperature)
+        return negative_log_likelihood(flat.reshape(400, 5, 3).mean(axis=1), labels_N)
+
+    found = fit_sample_temperature(logits_NMC, labels_N)
+    least = min(loss(t) for t in np.geomspace(0.05, 20, 400))
+    assert loss(found) <= least + 1e-9
+    alone = fit_temperature(logits_NMC.reshape(-1, 3), labels_N.repeat(5))
+    assert loss(found) < loss(alone)
+
+
+def test_one_member_alone_gets_the_temperature_of_temperature_scaling() -> None:
+    rng = np.random.default_rng(6)
+    logits_NC, labels_N = 3 * rng.standard_normal((200, 4)), rng.integers(0, 4, 200)
+    found = fit_sample_temperature(logits_NC[:, None, :], labels_N)
+    assert found == pytest.approx(fit_temperature(logits_NC, labels_N), rel=1e-4)
+    assert fit_sample_temperature(np.empty((0, 2, 3)), np.empty(0, dtype=np.int64)) == 1.0
