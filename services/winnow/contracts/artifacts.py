@@ -17,6 +17,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError, model_va
 
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.ports.blobs import Blobs
 
 PARQUET = "application/vnd.apache.parquet"
@@ -77,9 +78,28 @@ SNAPSHOT_PART = pa.schema(
 LABELED = pa.schema(
     [("frame_id", pa.string()), ("label", pa.string()), ("embedding", pa.list_(pa.float32()))]
 )
+"""What every table of labels has."""
+
+LABELED_FRAMES = pa.schema(
+    [
+        *LABELED,
+        *(FRAMES.field(n) for n in ("captured_at", "session", "sensor", "vehicle", "site", "tags")),
+        pa.field("cluster", pa.string()),  # frame_id of the cluster's representative
+    ]
+)
+"""Labels as snapshots list them now: gaps, caps and coverage count where these frames are from."""
 
 SCORES = pa.schema([("frame_id", pa.string()), ("probs", pa.list_(pa.float32()))])
 """`probs` is member-major: value of member m and class c at m * n_classes + c."""
+
+DETECTION_SCORES = pa.schema(
+    [
+        ("frame_id", pa.string()),
+        ("information", pa.list_(pa.float32())),  # of each class's map, nats
+        ("boxes", pa.string()),  # of the mean map, with scores: see `ports.committee`
+    ]
+)
+"""What a committee of detection networks says together."""
 
 CANDIDATES = pa.schema(
     [
@@ -119,6 +139,9 @@ BATCH = pa.schema(
         ("pre_label_score", pa.float64()),
     ]
 )
+
+DETECTION_BATCH = pa.schema([*BATCH, pa.field("width", pa.int32()), pa.field("height", pa.int32())])
+"""With the size of each upright frame, where it is known: answers are checked against it."""
 
 DATASET = pa.schema(
     [
@@ -167,6 +190,7 @@ class Snapshot(Manifest):
     holdouts: tuple[BlobRef, ...]
     budget_ids: tuple[tuple[str, str], ...]
     """(budget kind, budget id), sorted by kind."""
+    label_kind: str = CLASSIFICATION
 
 
 class Scores(Manifest):
@@ -179,7 +203,9 @@ class Scores(Manifest):
     parts: tuple[BlobRef, ...]
     n_scored: int
     member_digests: tuple[tuple[str, str], ...]
-    """(member, SHA-256 of its outputs in snapshot order)."""
+    """(member, SHA-256 of its outputs in snapshot order); of detection networks, whose outputs are
+    reduced where they are computed, (all members joined by `+`, SHA-256 of what they say)."""
+    label_kind: str = CLASSIFICATION
 
 
 class Amendment(Manifest):
@@ -231,6 +257,7 @@ class Batch(Manifest):
     amendments: tuple[Amendment, ...] = ()
     proposal: BlobRef | None = None
     """The Batch as it was proposed, if `amendments` changed it; `table` is what counts."""
+    label_kind: str = CLASSIFICATION
 
 
 class Dataset(Manifest):
@@ -247,6 +274,8 @@ class Dataset(Manifest):
     holdouts: tuple[BlobRef, ...]
     policy: BlobRef
     seed: int
+    label_kind: str = CLASSIFICATION
+    """`classification` or `detection`: what the labels are."""
 
 
 class Member(Manifest):
@@ -286,7 +315,7 @@ class Members(Manifest):
     """Of the committee's mean prediction on the holdout."""
     evaluation: BlobRef | None = None
     """Evaluation: the same by member and by class."""
-    label_kind: str = "classification"
+    label_kind: str = CLASSIFICATION
     """`classification` or `detection`: what the members say of a frame."""
 
 
@@ -313,12 +342,45 @@ class Evaluation(Manifest):
     committee: dict[str, float]
     members: dict[str, dict[str, float]]
     classes: dict[str, dict[str, float]]
-    """Of the committee: class -> `n`, `recall`, `precision` where they are defined."""
+    """Of the committee: class -> `n`, and `recall`, `precision` or average precisions where they
+    are defined; see `winnow.tasks.evaluation`."""
     stop_set: StopSet | None = None
-    """None without a holdout, and in evaluations of earlier versions."""
+    """None without a holdout, of detection, and in evaluations of earlier versions."""
+    label_kind: str = CLASSIFICATION
+    intervals: dict[str, tuple[float, float]] = {}
+    """95 % of the committee's measures, by drawing whole sessions; none with fewer than two."""
+    n_sessions: int = 0
+    slices: dict[str, dict[str, float]] = {}
+    """`column=value` -> the committee's measures there, and `n` frames."""
+    reliability: tuple[tuple[float, float, int], ...] = ()
+    """(mean confidence, share that was right, answers) of the bins that are not empty."""
+    ece_estimator: str = ""
+    """How `ece` was estimated, in words."""
+    confusion: tuple[tuple[int, ...], ...] = ()
+    """Of classification: frames of class i that were taken for class j."""
+    curves: dict[str, tuple[float, ...]] = {}
+    """Of detection: class -> precision at recalls 0, 0.01 … 1 at overlap 0.5."""
+    rare_classes: tuple[str, ...] = ()
+    """Classes with less than half of an equal share of the training labels."""
+    n_training: dict[str, int] = {}
+    """Class -> labels (of detection: objects) that the members trained on."""
+    effective_sample_size: float = 0.0
+    """Labels that equally weighted ones would be worth as many: (sum w)^2 / sum w^2."""
+    notes: tuple[str, ...] = ()
+    """What people should know: members that failed, classes without a label."""
 
 
 M = TypeVar("M", bound=Manifest)
+
+
+def scores_schema(label_kind: str) -> pa.Schema:
+    """Give the schema of scores for labels of a kind."""
+    return DETECTION_SCORES if label_kind == DETECTION else SCORES
+
+
+def batch_schema(label_kind: str) -> pa.Schema:
+    """Give the schema of a batch for labels of a kind."""
+    return DETECTION_BATCH if label_kind == DETECTION else BATCH
 
 
 def write_table(blobs: Blobs, table: pa.Table, schema: pa.Schema, *, prefix: str) -> BlobRef:

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from winnow.domain.ids import FrameId
+
+CLASSIFICATION: Final = "classification"
+"""Kind of labels that name the class of a frame."""
+DETECTION: Final = "detection"
+"""Kind of labels that are boxes, as text: see `winnow.domain.boxes`."""
 
 
 class LabelState(StrEnum):
