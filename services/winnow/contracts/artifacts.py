@@ -88,6 +88,16 @@ LABELED_FRAMES = pa.schema(
     ]
 )
 """Labels as snapshots list them now: gaps, caps and coverage count where these frames are from."""
+"""What every table of labels has."""
+
+LABELED_FRAMES = pa.schema(
+    [
+        *LABELED,
+        *(FRAMES.field(n) for n in ("captured_at", "session", "sensor", "vehicle", "site", "tags")),
+        pa.field("cluster", pa.string()),  # frame_id of the cluster's representative
+    ]
+)
+"""Labels as snapshots list them now: gaps, caps and coverage count where these frames are from."""
 
 SCORES = pa.schema([("frame_id", pa.string()), ("probs", pa.list_(pa.float32()))])
 """`probs` is member-major: value of member m and class c at m * n_classes + c."""

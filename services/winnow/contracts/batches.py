@@ -18,6 +18,7 @@ from winnow.contracts.artifacts import (
     CANDIDATES,
     EMBEDDED,
     LABELED,
+    LABELED_FRAMES,
     SCORES,
     SNAPSHOT_PART,
     Batch,
@@ -31,6 +32,7 @@ from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
 from winnow.domain.ids import RoundId, batch_id_of, round_number_of
+from winnow.policy.constraining import CAPTURED
 from winnow.policy.inputs import SelectionInputs
 from winnow.policy.model import parse_policy
 from winnow.policy.needs import Needs, needs_of
@@ -38,6 +40,7 @@ from winnow.policy.proposal import Proposal
 from winnow.policy.select import SELECTOR_VERSION
 from winnow.policy.switch import Standing
 from winnow.ports.blobs import Blobs
+from winnow.strategies.protocol import Column
 
 PREFIX: Final = "selection"
 _BLOB_COLUMNS: Final = ("bucket", "key", "sha256", "size_bytes", "media_type")
@@ -84,6 +87,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
     scored, probs_NMC = _probabilities(blobs, scores, passed["frame_id"])
     eligible = set(passed["frame_id"].to_pylist()) if sources.held else set()
     with_embeddings = needs.reads("embeddings")
+    columns, labeled_columns = _columns(passed, _labeled_frames(blobs, snapshot), needs)
     return SelectionInputs(
         policy=policy,
         seed=sources.seed,
@@ -105,7 +109,8 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         labels=labels,
         sessions=texts_of(passed["session"]) if needs.reads("sessions") else None,
         captured_us=_micros(passed["captured_at"]) if needs.reads("times") else None,
-        columns=columns_of(passed, needs.columns),
+        columns=columns,
+        labeled_columns=labeled_columns,
     )
 
 
@@ -119,6 +124,39 @@ def _frames_of(blobs: Blobs, snapshot: Snapshot, needs: Needs) -> tuple[pa.Table
     tables = [read_table(blobs, p.part, SNAPSHOT_PART, columns=columns) for p in snapshot.parts]
     pool = pa.concat_tables(tables or [SNAPSHOT_PART.empty_table().select(columns)])
     return pool, pool.filter(pc.equal(pool["gate"], ""))
+
+
+def _labeled_frames(blobs: Blobs, snapshot: Snapshot) -> pa.Table:
+    """Give where the labeled frames are from; earlier snapshots do not say, and so count none."""
+    if snapshot.labeled is None:
+        return LABELED_FRAMES.empty_table()
+    names = [name for name in LABELED_FRAMES.names if name not in LABELED.names]
+    return read_table(blobs, snapshot.labeled, LABELED, columns=["frame_id", *names])
+
+
+def _columns(
+    passed: pa.Table, labeled: pa.Table, needs: Needs
+) -> tuple[dict[str, Column], dict[str, Column]]:
+    """Give the columns of the pool and, as far as they are known, of the labeled frames.
+
+    Both are read as one, so that a tag has one type.
+    """
+    n_frames = len(passed)
+    known = {n for n in needs.columns if n in labeled.column_names or n not in SNAPSHOT_PART.names}
+    if TAGS not in labeled.column_names:
+        known &= set(labeled.column_names)
+    columns = columns_of(passed, needs.columns - known)
+    of_labeled: dict[str, Column] = {}
+    if known:
+        shared = [name for name in passed.column_names if name in labeled.column_names]
+        both = pa.concat_tables([passed.select(shared), labeled.select(shared)])
+        for name, column in columns_of(both, known).items():
+            columns[name], of_labeled[name] = column[:n_frames], column[n_frames:]
+    if needs.reads("sessions") and "session" in labeled.column_names:
+        of_labeled["session"] = texts_of(labeled["session"])
+    if needs.reads("times") and "captured_at" in labeled.column_names:
+        of_labeled[CAPTURED] = _micros(labeled["captured_at"])
+    return columns, of_labeled
 
 
 def _micros(column: pa.ChunkedArray) -> npt.NDArray[np.int64]:

@@ -157,7 +157,7 @@ def write_snapshot(blobs: Blobs, row: RoundRow, policy: Policy, world: World) ->
         parts=write_parts(blobs, pool, gated),
         n_frames=gated.n_frames,
         n_eligible=gated.n_eligible,
-        labeled=write_labeled(blobs, pool, answers),
+        labeled=write_labeled(blobs, pool, gated, answers),
         committee_version=committee.key if committee else "",
         members=committee.members if committee else None,
         holdouts=world.holdouts,

@@ -18,7 +18,7 @@ from winnow.contracts.artifacts import (
     EMBEDDED,
     FRAMES,
     HOLDOUT,
-    LABELED,
+    LABELED_FRAMES,
     SNAPSHOT_PART,
     SnapshotPart,
     read_table,
@@ -161,8 +161,10 @@ def write_parts(blobs: Blobs, pool: Pool, gated: GatedPool) -> tuple[SnapshotPar
     return tuple(parts)
 
 
-def write_labeled(blobs: Blobs, pool: Pool, values: Mapping[str, str]) -> BlobRef | None:
-    """Store labels with their embeddings, by frame; None if there are none.
+def write_labeled(
+    blobs: Blobs, pool: Pool, gated: GatedPool, values: Mapping[str, str]
+) -> BlobRef | None:
+    """Store labels with embeddings and provenance, by frame; None if there are none.
 
     Parameters
     ----------
@@ -173,17 +175,20 @@ def write_labeled(blobs: Blobs, pool: Pool, values: Mapping[str, str]) -> BlobRe
     found = np.flatnonzero(known_N & pool.embedded_N)
     if not len(found):
         return None
-    found = found[np.argsort(pool.frame_ids_N[found])]
+    order = np.argsort(pool.frame_ids_N[found])
+    frames = _provenance(blobs, pool, found).take(pa.array(order))
+    found = found[order]
     frame_ids = pool.frame_ids_N[found].tolist()
-    table = pa.table(
-        {
-            "frame_id": frame_ids,
-            "label": [label_text(values[frame_id]) for frame_id in frame_ids],
-            "embedding": list(pool.embeddings_ND[found]),
-        },
-        schema=LABELED,
+    columns = {
+        "frame_id": frame_ids,
+        "label": [label_text(values[frame_id]) for frame_id in frame_ids],
+        "embedding": list(pool.embeddings_ND[found]),
+        **{name: frames[name] for name in frames.column_names},
+        "cluster": pool.frame_ids_N[gated.representative_N[found]].tolist(),
+    }
+    return write_table(
+        blobs, pa.table(columns, schema=LABELED_FRAMES), LABELED_FRAMES, prefix=PREFIX
     )
-    return write_table(blobs, table, LABELED, prefix=PREFIX)
 
 
 def holdout_digests(blobs: Blobs, holdouts: Sequence[BlobRef]) -> frozenset[str]:
@@ -205,6 +210,19 @@ def label_text(value: str) -> str:
     except json.JSONDecodeError:
         return value
     return str(answer["label"]) if isinstance(answer, dict) and "label" in answer else str(answer)
+
+
+def _provenance(blobs: Blobs, pool: Pool, positions: Positions) -> pa.Table:
+    """Give where frames of the pool are from; positions ascend, and other shards stay unread."""
+    names = [name for name in LABELED_FRAMES.names if name in FRAMES.names and name != "frame_id"]
+    tables = []
+    for pos, shard in enumerate(pool.shards):
+        start, end = pool.starts[pos], pool.starts[pos + 1]
+        rows = positions[(positions >= start) & (positions < end)] - start
+        if len(rows):
+            frames = read_table(blobs, shard, EMBEDDED, columns=names)
+            tables.append(frames.take(pa.array(rows)))
+    return pa.concat_tables(tables)
 
 
 def _part(

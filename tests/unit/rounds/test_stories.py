@@ -13,7 +13,7 @@ from rounds import handlers
 from rounds.app import app
 from rounds.settings import RoundsSettings
 from tests.unit.rounds.world import Frame, RoundsWorld
-from winnow.contracts.artifacts import HOLDOUT, LABELED, read_table, write_table
+from winnow.contracts.artifacts import HOLDOUT, LABELED_FRAMES, read_table, write_table
 from winnow.contracts.topics import consumed_by
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, Conflict, DomainError, NotFound
@@ -167,10 +167,10 @@ def test_labels_leave_the_pool_and_come_back_when_rejected(world: RoundsWorld) -
     snapshot, rows = world.snapshot("r0")
     assert set(rows) == {"b", "c", "d"}
     assert snapshot.labeled is not None
-    labeled = read_table(world.blobs, snapshot.labeled, LABELED).to_pylist()
-    assert [(row["frame_id"], row["label"], len(row["embedding"])) for row in labeled] == [
-        ("a", "a", 4)
-    ]
+    (row,) = read_table(world.blobs, snapshot.labeled, LABELED_FRAMES).to_pylist()
+    assert (row["frame_id"], row["label"], len(row["embedding"])) == ("a", "a", 4)
+    assert (row["session"], row["cluster"]) == (rows["b"]["session"], "a")
+    assert row["captured_at"] == UNKNOWN_TIME
 
 
 def test_the_bytes_of_a_holdout_frame_block_its_whole_cluster(world: RoundsWorld) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 from winnow.contracts.artifacts import (
     EMBEDDED,
     LABELED,
+    LABELED_FRAMES,
     SCORES,
     SNAPSHOT_PART,
     Scores,
@@ -58,7 +59,9 @@ def store_pool(
     unscored: int = 0,
     seed: int = 11,
     tags: Callable[[int], str] = lambda _: "{}",
+    labeled_at: tuple[int, ...] = (),
 ) -> StoredPool:
+    """Store all of it; `labeled_at` names frames beside which the three labeled ones were taken."""
     rng = np.random.default_rng(seed)
     parts = [
         _part(blobs, rng, start, min(10, n_frames - start), tags)
@@ -66,7 +69,7 @@ def store_pool(
     ]
     ids = [frame_id(i) for i in range(n_frames)]
     eligible = [f for i, f in enumerate(ids) if i % 7]
-    labeled = _labeled(blobs, rng)
+    labeled = _labeled(blobs, rng, labeled_at, tags)
     policy_text = parse_policy(policy)
     snapshot = Snapshot(
         round_id=ROUND,
@@ -153,13 +156,28 @@ def _part(
     )
 
 
-def _labeled(blobs: Blobs, rng: np.random.Generator) -> BlobRef:
-    rows = {
+def _labeled(
+    blobs: Blobs, rng: np.random.Generator, at: tuple[int, ...], tags: Callable[[int], str]
+) -> BlobRef:
+    """Store three labels; without places as snapshots of earlier versions did."""
+    rows: dict[str, Any] = {
         "frame_id": [frame_id(1000 + i) for i in range(3)],
         "label": ["car"] * 3,
         "embedding": list(rng.standard_normal((3, DIMENSION)).astype(np.float32)),
     }
-    return write_table(blobs, pa.table(rows, schema=LABELED), LABELED, prefix="labeled")
+    if not at:
+        return write_table(blobs, pa.table(rows, schema=LABELED), LABELED, prefix="labeled")
+    rows |= {
+        "captured_at": [START + timedelta(seconds=i) for i in at],
+        "session": [f"s{i // 20}" for i in at],
+        "sensor": ["front"] * 3,
+        "vehicle": ["v1"] * 3,
+        "site": ["yard"] * 3,
+        "tags": [tags(i) for i in at],
+        "cluster": rows["frame_id"],
+    }
+    table = pa.table(rows, schema=LABELED_FRAMES)
+    return write_table(blobs, table, LABELED_FRAMES, prefix="labeled")
 
 
 def _scores(blobs: Blobs, rng: np.random.Generator, frame_ids: list[str]) -> BlobRef:

@@ -382,3 +382,38 @@ def test_scores_that_are_too_old_by_the_policy_choose_nothing(
         assert world.money.reserved == 0
     else:
         assert isinstance(events[0], BatchSelected)
+
+
+def test_gaps_and_caps_count_what_earlier_rounds_labeled(world: World) -> None:
+    world.fund(100 * PRICE)
+    rules = (
+        "selection: {batch_size: 20, strategy: top_k}\nrandom_arm: {share: 0}\n"
+        "constraints: {gap_seconds: 2, caps: {session: 4, weather: 5}, caps_count_labeled: true}\n"
+    )
+    pool = store_pool(
+        world.blobs,
+        rules,
+        labeled_at=(5, 25, 35),
+        tags=lambda i: json.dumps({"weather": f"{i % 2}"}),
+    )
+    world.hears(pool)
+    places = sorted(int(frame[8:], 16) for frame in world.frames)
+    assert not {4, 5, 6, 24, 25, 26, 34, 35, 36} & set(places)
+    assert [sum(i // 20 == s for i in places) for s in (0, 1)] == [3, 2]
+    assert sum(i % 2 for i in places) <= 2
+    rows = read_table(world.blobs, world.batch.candidates, CANDIDATES).to_pylist()
+    reasons = {int(row["frame_id"][8:], 16): row["reason"] for row in rows}
+    assert "from a labeled frame of its session" in reasons[6]
+    assert replay_batch(world.blobs, world.row.manifest).identical
+
+
+def test_labels_of_snapshots_that_do_not_say_where_they_are_from_count_nowhere(
+    world: World,
+) -> None:
+    world.fund(100 * PRICE)
+    rules = (
+        "selection: {batch_size: 10}\nrandom_arm: {share: 0}\n"
+        "constraints: {gap_seconds: 1, caps: {session: 4, vehicle: 7}, caps_count_labeled: true}\n"
+    )
+    world.hears(store_pool(world.blobs, rules))
+    assert len(world.frames) == 7
