@@ -74,8 +74,15 @@ class CommitteeModel:
         self.member_names = tuple(member.name for member in members)
 
     @classmethod
-    def load(cls, blobs: Blobs, members: BlobRef, *, names: Sequence[str] = ()) -> CommitteeModel:
+    def load(
+        cls, blobs: Blobs, members: BlobRef, *, names: Sequence[str] = (), device: str = "cpu"
+    ) -> CommitteeModel:
         """Load the members that a members manifest names: some of them, or all.
+
+        Parameters
+        ----------
+        device
+            `cpu` or `cuda`.
 
         Raises
         ------
