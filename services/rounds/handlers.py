@@ -95,8 +95,9 @@ def on_frames_embedded(event: FramesEmbedded, /, *, tx: Transaction) -> Sequence
 def on_round_open(
     command: CommandRow, *, tx: Transaction, ports: Ports
 ) -> tuple[Sequence[Event], Mapping[str, object]]:
-    """Ask for a round: `{"policy": reference, "opened_by": name}`."""
+    """Ask for a round: `{"policy": reference, "opened_by": name}`, maybe a lower `open_max`."""
     arguments = json.loads(command.arguments)
+    open_max = min(ports.open_max, arguments.get("open_max", ports.open_max))
     try:
         ref = _REF.validate_python(arguments.get("policy"))
     except ValidationError as error:
@@ -104,9 +105,8 @@ def on_round_open(
         raise BadInput(msg) from error
     policy = parse_policy(ports.blobs.get(ref), where=ref.key)
     rounds = tx.records.find(ROUNDS)
-    check_may_open(tx, policy, rounds, open_max=ports.open_max)
-    by = str(arguments.get("opened_by") or command.actor)
-    row = next_round(rounds, policy, ref, opened_by=by)
+    check_may_open(tx, policy, rounds, open_max=open_max)
+    row = next_round(rounds, policy, ref, opened_by=arguments.get("opened_by") or command.actor)
     if not tx.records.insert(ROUNDS, row):
         msg = f"round {row.key}: somebody else opened it at the same moment; try again"
         raise Conflict(msg)

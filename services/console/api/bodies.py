@@ -78,6 +78,8 @@ class OpenRoundBody(Body):
 
     policy: Annotated[str, Field(max_length=256 * 1024)]
     where: Text = "policy"
+    open_max: Annotated[int, Field(strict=True, ge=1)] | None = None
+    """Refuse if so many rounds are under way; none: as many as the service allows."""
 
 
 class DecideBody(Body):

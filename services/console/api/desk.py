@@ -60,12 +60,16 @@ class Desk:
         carrier = service or COMMAND_BY_NAME[call.act].services[0]
         return self.act(call, partial(delegate, service=carrier))
 
-    def open_round(self, call: Call, read_policy: Callable[[], Policy]) -> Document:
+    def open_round(
+        self, call: Call, read_policy: Callable[[], Policy], *, open_max: int | None = None
+    ) -> Document:
         """Check and store a policy, then ask `rounds` to open a round with it."""
         role = self.gate.admit(call)
         policy = self.gate.checked(call, role, read_policy).canonical()
         ref = self.blobs.put(policy, prefix="policies/", media_type="application/json")
-        arguments = {"policy": asdict(ref), "opened_by": call.person.name}
+        arguments: dict[str, object] = {"policy": asdict(ref), "opened_by": call.person.name}
+        if open_max is not None:
+            arguments["open_max"] = open_max
         work = partial(delegate, service=COMMAND_BY_NAME[call.act].services[0])
         pinned = replace(call, arguments=arguments)
         return self.gate.perform(pinned, role, work)

@@ -16,7 +16,7 @@ from winnow.policy.model import parse_policy
 
 
 def loop_routes(desk: Desk) -> APIRouter:
-    """Give the routes under `/v1/rounds`, `/v1/batches`, `/v1/labels` and `/v1/exceptions`."""
+    """Give the routes of rounds, the pool, batches, labels and exceptions."""
     router = APIRouter(prefix="/v1", tags=["loop"])
     _rounds(router, desk)
     _batches(router, desk)
@@ -30,7 +30,9 @@ def _rounds(router: APIRouter, desk: Desk) -> None:
     def open_round(request: Request, body: bodies.OpenRoundBody) -> Document:
         """Check a policy whole, store it, and ask for a round with it."""
         call = desk.call(request, "round.open", {"where": body.where}, group="rounds")
-        return desk.open_round(call, lambda: parse_policy(body.policy, where=body.where))
+        return desk.open_round(
+            call, lambda: parse_policy(body.policy, where=body.where), open_max=body.open_max
+        )
 
     @router.get("/rounds")
     def list_rounds(request: Request) -> list[Document]:
@@ -46,6 +48,21 @@ def _rounds(router: APIRouter, desk: Desk) -> None:
         desk.reader(request)
         with desk.ledger.snapshot() as view:
             return round_views.round_document(view, round_views.round_row(view.records, number))
+
+    @router.get("/rounds/{number}/policy")
+    def show_policy(request: Request, number: int) -> Document:
+        """Give the policy that a round is pinned to, as canonical text."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            row = round_views.round_row(view.records, number)
+        return {"round_id": row.key, "policy": desk.blobs.get(row.policy).decode()}
+
+    @router.get("/pool")
+    def show_pool(request: Request) -> Document:
+        """Count what a round opened now could choose from, and say what the pool still lacks."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            return round_views.pool_document(view, desk.blobs)
 
 
 def _batches(router: APIRouter, desk: Desk) -> None:

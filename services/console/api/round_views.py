@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from console.api.label_views import label_counts
+from winnow.contracts.artifacts import Snapshot, read_manifest
+from winnow.contracts.round_opening import LIVE, why_not_yet
 from winnow.domain.errors import NotFound
 from winnow.domain.ids import BudgetId, round_id_of
 from winnow.domain.money import Reservation
 from winnow.domain.tables import (
     BATCHES,
     COMMITTEES,
+    POOL_SHARDS,
     PROMOTIONS,
     QA_BATCHES,
     RETRAIN_RUNS,
@@ -23,6 +26,7 @@ from winnow.domain.tables import (
     BatchRow,
     RoundRow,
 )
+from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Money, Records, Transaction
 
 Document = dict[str, object]
@@ -71,6 +75,34 @@ def round_document(view: Transaction, row: RoundRow) -> Document:
         "money": _money_of_round(view.money, reservations),
         "waits": waits_of(records, row, batches),
     }
+
+
+def pool_document(view: Transaction, blobs: Blobs) -> Document:
+    """Count the pool: what it holds, what is left to label, what is new since the last snapshot.
+
+    `n_unlabeled` counts a frame that two gates block twice, and knows no duplicates and no label
+    task: the snapshot of the next round counts exactly.
+    """
+    shards = view.records.find(POOL_SHARDS)
+    n_frames = sum(shard.n_frames for shard in shards)
+    n_blocked = sum(n for shard in shards for _, n in shard.n_blocked_by_gate)
+    n_labeled = sum(n for _, state, n in view.labels.counts() if state in LIVE)
+    return {
+        "n_frames": n_frames,
+        "n_blocked": n_blocked,
+        "n_labeled": n_labeled,
+        "n_unlabeled": max(n_frames - n_blocked - n_labeled, 0),
+        "n_new": max(n_frames - _n_frames_of_last_snapshot(view.records, blobs), 0),
+        "waits": why_not_yet(view),
+    }
+
+
+def _n_frames_of_last_snapshot(records: Records, blobs: Blobs) -> int:
+    taken = [row for row in records.find(ROUNDS) if row.snapshot is not None]
+    newest = max(taken, key=lambda row: row.number, default=None)
+    if newest is None or newest.snapshot is None:
+        return 0
+    return read_manifest(blobs, newest.snapshot, Snapshot).n_frames
 
 
 def batch_document(row: BatchRow) -> Document:

@@ -18,7 +18,7 @@ class Command:
 
 
 COMMAND_TABLE: tuple[Command, ...] = (
-    Command("round.open", ("rounds",), ("policy", "opened_by")),
+    Command("round.open", ("rounds",), ("policy", "opened_by", "open_max")),
     Command("batch.approve", ("selection",), ("batch_id", "reason")),
     Command("batch.reject", ("selection",), ("batch_id", "reason")),
     Command("batch.amend", ("selection",), ("batch_id", "removed", "added", "reason")),

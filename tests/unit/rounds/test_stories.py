@@ -136,6 +136,18 @@ def test_at_most_so_many_rounds_are_under_way(world: RoundsWorld) -> None:
         world.open(POLICY)
 
 
+def test_who_asks_may_want_fewer_rounds_under_way_but_never_more(tmp_path: Path) -> None:
+    world = RoundsWorld(tmp_path, open_max=2)
+    world.ready(FOUR)
+    first = world.open(POLICY)
+    assert first["round_id"] == "r0"
+    with pytest.raises(Conflict, match=r"fewer than 1 rounds under way, found r0"):
+        world.open(POLICY, open_max=1)
+    world.open(POLICY, open_max=9)
+    with pytest.raises(Conflict, match=r"fewer than 2 rounds under way"):
+        world.open(POLICY, open_max=9)
+
+
 def test_an_overlapping_round_waits_and_leaves_out_held_frames(tmp_path: Path) -> None:
     world = RoundsWorld(tmp_path, open_max=2)
     world.ready([*FOUR, Frame("twin", look=0)])

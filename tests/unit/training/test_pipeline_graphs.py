@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-GRAPHS = ["retrain", "rollout"]
+GRAPHS = ["retrain", "rollout", "open_round"]
 
 
 def compiled(name: str, folder: Path) -> dict[str, Any]:
@@ -48,7 +48,22 @@ def test_steps_run_in_the_image_and_install_nothing(name: str, tmp_path: Path) -
 
 
 def test_nothing_that_writes_to_the_ledger_comes_out_of_a_cache(tmp_path: Path) -> None:
-    for name, writers in (("retrain", {"register"}), ("rollout", {"probe", "activate"})):
+    for name, writers in (("retrain", {"register"}), ("rollout", {"deploy", "probe", "conclude"})):
         tasks = compiled(name, tmp_path)["root"]["dag"]["tasks"]
         for writer in writers:
             assert not tasks[writer]["cachingOptions"].get("enableCache", False), writer
+
+
+def test_no_step_that_opens_a_round_comes_out_of_a_cache(tmp_path: Path) -> None:
+    graph = compiled("open_round", tmp_path)
+    tasks = [task for _, dag in dags(graph) for task in dag["tasks"].values()]
+    steps = {task["taskInfo"]["name"]: task for task in tasks if "retryPolicy" in task}
+    assert set(steps) == {"check", "ask"}
+    for task in steps.values():
+        assert not task["cachingOptions"].get("enableCache", False)
+
+
+def test_the_form_of_open_round_explains_every_field(tmp_path: Path) -> None:
+    fields = compiled("open_round", tmp_path)["root"]["inputDefinitions"]["parameters"]
+    assert {name for name, field in fields.items() if not field.get("description")} == set()
+    assert {name for name, field in fields.items() if "defaultValue" not in field} == set()
