@@ -97,7 +97,7 @@ def _measure(
         for pixels, known in zip(decoded, calibrated, strict=True)
     ]
     readable = [pos for pos, pixels in enumerate(decoded) if isinstance(pixels, np.ndarray)]
-    vectors = _encode(encoder, [p for p in decoded if isinstance(p, np.ndarray)])
+    vectors = encoded(encoder, [p for p in decoded if isinstance(p, np.ndarray)])
     for pos, vector in zip(readable, vectors, strict=True):
         measured[pos] = replace(measured[pos], embedding=vector)
     return measured
@@ -126,7 +126,14 @@ def _look(pixels: Pixels, *, calibrated: bool, thresholds: GateThresholds) -> _M
     )
 
 
-def _encode(encoder: Encoder, frames: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+def encoded(encoder: Encoder, frames: Sequence[Pixels]) -> npt.NDArray[np.float32]:
+    """Give an encoder's vectors, float32 [N, D].
+
+    Raises
+    ------
+    SchemaMismatch
+        They are not as many, not as long as it says, or not finite.
+    """
     if not frames:
         return np.empty((0, encoder.dimension), dtype=np.float32)
     embeddings_ND = encoder.encode(frames)
