@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
+from winnow.domain.blob_ref import BlobRef
+from winnow.ports.blobs import Blobs
 from winnow.tasks.examples import Pixels, stacked
 
 FRAMES_AT_ONCE = 64
 """Frames whose outputs of all members are in memory together."""
 FRAMES_FIRST = 16
 """The first block: nothing is computed while it is decoded, so it is short."""
+
+READERS = 4
+"""An object store answers several requests in the time of one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +55,21 @@ def decoded_blocks(frames: Sequence[bytes], *, height: int, width: int) -> Itera
             block, ahead = ahead.result(), pool.submit(decode, rows)
             yield block
         yield ahead.result()
+
+
+def read_ahead(blobs: Blobs, refs: Sequence[BlobRef], *, size: int) -> Iterator[list[bytes]]:
+    """Give frames' bytes, so many at once; the next ones are read meanwhile, several at a time.
+
+    At most twice `size` frames are in memory. Raises what `Blobs.get` raises.
+    """
+    starts = range(0, len(refs), size)
+    with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="read") as pool:
+        ahead: list[Future[bytes]] = []
+        for start in (*starts, len(refs)):
+            block = ahead
+            ahead = [pool.submit(blobs.get, ref) for ref in refs[start : start + size]]
+            if start:
+                yield [one.result() for one in block]
 
 
 def pixel_blocks(pixels: Pixels, sizes_N2: npt.NDArray[np.int64]) -> Iterator[Block]:

@@ -24,6 +24,7 @@ from winnow.domain.errors import Retryable
 from winnow.domain.ids import CommitteeVersion
 from winnow.ports.blobs import Blobs
 from winnow.ports.committee import Committee, CommitteeAnswer
+from winnow.tasks.blocks import read_ahead
 
 Probs = npt.NDArray[np.float32]
 
@@ -60,7 +61,7 @@ def score_part(
 ) -> ScoredPart:
     """Score the part's eligible frames and store the answers.
 
-    At most `frames_per_call` frames' bytes are in memory at once.
+    At most twice `frames_per_call` frames' bytes are in memory at once.
 
     Raises
     ------
@@ -72,8 +73,7 @@ def score_part(
     eligible = table.filter(pc.equal(table.column("gate"), ""))
     refs = frame_refs(eligible)
     answers = [
-        committee.score(version, [blobs.get(ref) for ref in refs[start : start + frames_per_call]])
-        for start in range(0, len(refs), frames_per_call)
+        committee.score(version, frames) for frames in read_ahead(blobs, refs, size=frames_per_call)
     ]
     answered = tuple(m for m in expected if all(m in a.members_answered for a in answers))
     if not answered:

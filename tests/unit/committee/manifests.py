@@ -28,11 +28,18 @@ def put_members(
 
 
 def put_untrained(
-    blobs: Blobs, n_members: int, class_names: Sequence[str], *, version: str, network: str
+    blobs: Blobs,
+    n_members: int,
+    class_names: Sequence[str],
+    *,
+    version: str,
+    network: str,
+    side: int = 32,
+    width: int = 4,
 ) -> BlobRef:
     """Store a committee of small untrained networks, each with weights of its own."""
     mean, std = (90.0, 90.0, 90.0), (50.0, 50.0, 50.0)
-    config = NetworkConfig(network, tuple(class_names), 32, 32, 4, mean, std)
+    config = NetworkConfig(network, tuple(class_names), side, side, width, mean, std)
     task = task_named(network)
     checkpoints = {}
     for m in range(n_members):

@@ -1,0 +1,50 @@
+"""Frames block by block: in order, bounded, and whoever fails is told."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.training.toy_world import CLASSES, frame, put_frames
+from winnow.adapters.file_blobs import FileBlobs
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import BadInput, NotFound
+from winnow.tasks.blocks import decoded_blocks, pixel_blocks, read_ahead
+from winnow.tasks.examples import stacked
+
+
+@pytest.mark.parametrize("n", [0, 1, 16, 17, 150])
+def test_blocks_together_are_all_frames_in_order(n: int) -> None:
+    frames = [frame(CLASSES[k % 3], k) for k in range(n)]
+    pixels, sizes_N2 = stacked(frames, height=8, width=8)
+    for blocks in (
+        list(decoded_blocks(frames, height=8, width=8)),
+        list(pixel_blocks(pixels, sizes_N2)),
+    ):
+        assert max(len(block.pixels) for block in blocks) <= 64
+        np.testing.assert_array_equal(np.concatenate([one.pixels for one in blocks]), pixels)
+        np.testing.assert_array_equal(np.concatenate([one.sizes_N2 for one in blocks]), sizes_N2)
+
+
+def test_a_frame_far_behind_that_is_none_is_told() -> None:
+    frames = [frame("bar", k) for k in range(100)]
+    frames[90] = b"no image"
+    with pytest.raises(BadInput, match="expected an image"):
+        list(decoded_blocks(frames, height=8, width=8))
+
+
+@pytest.mark.parametrize("n", [0, 1, 4, 9])
+def test_bytes_come_in_order_so_many_at_once(n: int, tmp_path: Path) -> None:
+    blobs = FileBlobs(tmp_path)
+    _, refs = put_frames(blobs, 0, n)
+    blocks = list(read_ahead(blobs, refs, size=4))
+    assert [len(block) for block in blocks] == [4] * (n // 4) + ([n % 4] if n % 4 else [])
+    assert [data for block in blocks for data in block] == [blobs.get(ref) for ref in refs]
+
+
+def test_bytes_that_are_gone_are_told(tmp_path: Path) -> None:
+    gone = BlobRef("files", "frames/gone", "0" * 64, 1, "image/png")
+    with pytest.raises(NotFound):
+        list(read_ahead(FileBlobs(tmp_path), [gone], size=4))
