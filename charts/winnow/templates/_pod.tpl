@@ -34,6 +34,13 @@ containers:
     envFrom:
       - configMapRef: {name: {{ $fullname }}}
     env:
+      # Linear algebra would start a thread for each core of the node, whatever the limit is.
+      # Without a limit this is the number of the node's cores.
+      {{- range $threads := list "OMP_NUM_THREADS" "OPENBLAS_NUM_THREADS" }}
+      - name: {{ $threads }}
+        valueFrom:
+          resourceFieldRef: {resource: limits.cpu, divisor: "1"}
+      {{- end }}
       {{- $connections := $values.connections }}
       {{- range $setting, $key := dict "LEDGER_URL" $connections.ledgerKey "BUS_URL" $connections.busKey "BLOBS_URL" $connections.blobsKey }}
       - name: {{ $prefix }}_{{ $setting }}

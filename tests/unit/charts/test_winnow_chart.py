@@ -81,6 +81,18 @@ def test_pods_are_probed_and_bounded(plain: Rendered, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", SERVICES)
+def test_linear_algebra_takes_as_many_threads_as_the_pod_may_use(
+    plain: Rendered, name: str
+) -> None:
+    container = _container(plain.one("Deployment", _dashed(name)))
+    threads = {env.name: env.value_from for env in container.env if "NUM_THREADS" in env.name}
+    assert threads.keys() == {"OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"}
+    for source in threads.values():
+        field = source.resource_field_ref
+        assert (field.resource, field.divisor) == ("limits.cpu", "1")
+
+
+@pytest.mark.parametrize("name", SERVICES)
 def test_addresses_with_passwords_come_from_the_secret(plain: Rendered, name: str) -> None:
     env = {item.name: item for item in _container(plain.one("Deployment", _dashed(name))).env}
     for what in ("ledger", "bus", "blobs"):
