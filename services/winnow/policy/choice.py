@@ -8,11 +8,13 @@ from typing import Final
 
 import numpy as np
 
+from winnow.acquisition.detection import is_detection_score
+from winnow.policy.committee import strategy_columns
 from winnow.policy.constraining import Bounds, bounds_of
 from winnow.policy.constraint_section import MODALITY
 from winnow.policy.inputs import Flags, Micros, Positions, Sizes
 from winnow.policy.model import Policy
-from winnow.policy.needs import strategy_columns, welcome_to
+from winnow.policy.needs import welcome_to
 from winnow.policy.pool import Pool
 from winnow.policy.random_arm import RandomArm
 from winnow.policy.scores import Asked, asked_of
@@ -116,7 +118,8 @@ def _seen(
     pool: Pool, strategy: Strategy, asked: Asked
 ) -> tuple[Flags, tuple[tuple[Positions, str], ...]]:
     """Give which frames may be chosen, and what the others lack."""
-    answer = NO_ANSWER if pool.probs_NMC is not None else NO_SCORE
+    asked_committee = any(is_detection_score(name) for name in pool.components)
+    answer = NO_ANSWER if pool.probs_NMC is not None or asked_committee else NO_SCORE
     conditions = [(asked.kept_N, asked.why_not)]
     wanted = strategy.needs | welcome_to(strategy)
     if "probs" in strategy.needs or ("probs" in wanted and pool.probs_NMC is not None):
@@ -127,7 +130,10 @@ def _seen(
     columns = pool.candidates.columns
     named = sorted(strategy_columns(strategy) & columns.keys())
     conditions += [
-        (~np.isnan(columns[name]), f"column {name} is empty")
+        (
+            ~np.isnan(columns[name]),
+            NO_ANSWER if is_detection_score(name) else f"column {name} is empty",
+        )
         for name in named
         if columns[name].dtype.kind == "f"
     ]

@@ -6,8 +6,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
+from winnow.acquisition.detection import DETECTION_ACQUISITIONS
+from winnow.domain.labels import DETECTION
+from winnow.policy.chosen_strategy import ChosenStrategy
 from winnow.policy.committee import cold_names, needs_committee
-from winnow.policy.constraint_section import MODALITY, ConstraintSection, MinimumSection
+from winnow.policy.constraint_section import (
+    MODALITY,
+    PREDICTED_CLASS,
+    ConstraintSection,
+    MinimumSection,
+)
 from winnow.policy.random_arm import arm_size
 from winnow.policy.reading import Path
 from winnow.policy.round_sections import (
@@ -17,8 +25,8 @@ from winnow.policy.round_sections import (
     RandomArmSection,
     ScoringSection,
 )
-from winnow.policy.score_section import ScoresSection
-from winnow.policy.selection_section import SelectionSection
+from winnow.policy.score_section import SCORERS, ScoresSection
+from winnow.policy.selection_section import SelectionSection, names_asked
 from winnow.policy.training_section import FAMILIES, TrainingSection
 
 
@@ -88,6 +96,7 @@ def contradictions(policy: Sections) -> list[Contradiction]:
     return [
         *_committee(policy),
         *_networks(policy),
+        *_kinds(policy),
         *_attempts(policy),
         *_cold_start(policy),
         *_minimums(policy),
@@ -120,6 +129,34 @@ def _networks(policy: Sections) -> list[Contradiction]:
     text = f"expected families of {kind} ({', '.join(FAMILIES[kind])}), found "
     paths = (("training", "networks"), ("label", "kind"))
     return [Contradiction(paths, text + ", ".join(strangers))]
+
+
+def _kinds(policy: Sections) -> Iterator[Contradiction]:
+    """Hold scores, strategy and constraints against what a committee of this kind says."""
+    detects, selection = policy.label.kind == DETECTION, policy.selection
+    functions, _ = names_asked(policy.scores, selection)
+    known = DETECTION_ACQUISITIONS if detects else SCORERS
+    kind: Path = ("label", "kind")
+    strangers = sorted(functions - set(known))
+    if strangers:
+        path: Path = ("scores",) if policy.scores.parts() else ("selection", "acquisition")
+        text = f"expected scores of {policy.label.kind} ({', '.join(sorted(known))}), found "
+        yield Contradiction((path, kind), text + ", ".join(strangers))
+    if not detects:
+        return
+    for name in ("strategy", "cold_start"):
+        choice: ChosenStrategy = getattr(selection, name)
+        if "probs" in choice.strategy().needs:
+            text = (
+                f"expected a strategy that needs no class probabilities, as labels are of kind "
+                f"{DETECTION}, found {choice.name}"
+            )
+            if choice.name == "round_robin":
+                text += "; name columns, e.g. columns: [map_information:person]"
+            yield Contradiction((("selection", name), kind), text)
+    if PREDICTED_CLASS in policy.constraints.columns():
+        text = f"expected no constraint on {PREDICTED_CLASS}: a frame of kind {DETECTION} has none"
+        yield Contradiction((("constraints",), kind), text)
 
 
 def _attempts(policy: Sections) -> list[Contradiction]:

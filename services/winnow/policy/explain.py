@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from winnow.acquisition.registry import acquisition_of
 from winnow.policy.chosen_strategy import ChosenStrategy
 from winnow.policy.committee import needs_committee
 from winnow.policy.model import Policy
 from winnow.policy.random_arm import arm_size
+from winnow.policy.score_section import function_of
 from winnow.policy.stopping_words import stopping_words
 from winnow.strategies.registry import STRATEGIES
 
@@ -105,7 +105,7 @@ def _score(policy: Policy) -> Iterator[str]:
         how = "the sum" if scores.combine == "sum" else "the largest"
         yield f"A frame is worth {how} of {terms}, each brought to {scale[scores.scale]} first."
     else:
-        function = acquisition_of(policy.selection.acquisition)
+        function = function_of(policy.selection.acquisition)
         unit = f" in {function.unit}" if function.unit else ""
         yield f"A frame is worth its {policy.selection.acquisition}: {function.word}{unit}."
     if scores.density_beta:

@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails, PydanticCustomError
 from winnow.domain.errors import BadInput
 from winnow.policy.constraint_section import ConstraintSection
 from winnow.policy.contradictions import Contradiction, contradictions
+from winnow.policy.kind_defaults import filled_by_kind
 from winnow.policy.mistakes import told
 from winnow.policy.moved import move
 from winnow.policy.reading import Document, Mistake, read_document
@@ -35,7 +36,7 @@ from winnow.policy.score_section import ScoresSection
 from winnow.policy.section import Section
 from winnow.policy.selection_section import SelectionSection
 from winnow.policy.stopping_section import StoppingSection
-from winnow.policy.training_section import TrainingSection, with_kind_defaults
+from winnow.policy.training_section import TrainingSection
 
 CONTRADICTIONS = "contradictions"
 """Type of the validation error that carries them."""
@@ -113,7 +114,7 @@ def parse_policy(text: str | bytes, *, where: str = "policy") -> Policy:
 def _validated(sections: dict[str, object]) -> tuple[Policy | None, Sequence[ErrorDetails]]:
     # As JSON, because only there is a list strictly a tuple, and `yes` or "8" strictly no number.
     try:
-        return Policy.model_validate_json(json.dumps(with_kind_defaults(sections)), strict=True), ()
+        return Policy.model_validate_json(json.dumps(filled_by_kind(sections)), strict=True), ()
     except ValidationError as error:
         return None, error.errors(include_url=False)
 

@@ -27,6 +27,10 @@ class LabelSection(Section):
     instructions: str = Field(
         default="Choose the class that the frame shows.", description="Shown to annotators."
     )
+    pre_label_score_min: Share = Field(
+        default=0.4,
+        description="Detection: the committee's boxes are shown to annotators from this score on.",
+    )
     slots: int = Field(default=1, ge=1, le=9, description="Independent annotations per frame.")
     attempts_max: int = Field(
         default=3, ge=1, le=9, description="First answer and reworks together."

@@ -9,16 +9,22 @@ from pydantic import AfterValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from winnow.acquisition.cascade import First
+from winnow.acquisition.detection import DETECTION_ACQUISITIONS, DetectionAcquisition
 from winnow.acquisition.normalised import Scale
-from winnow.acquisition.registry import ACQUISITIONS, ACQUISITIONS_WITH_MORE
+from winnow.acquisition.registry import (
+    ACQUISITIONS,
+    ACQUISITIONS_WITH_MORE,
+    Acquisition,
+    acquisition_of,
+)
 from winnow.acquisition.triggers import Trigger
 from winnow.domain.errors import BadInput
 from winnow.policy.section import Name, Section, one_of
 
 SCORERS = {**ACQUISITIONS, **ACQUISITIONS_WITH_MORE}
-AcquisitionName = Annotated[
-    str, one_of(SCORERS), Field(json_schema_extra={"enum": sorted(SCORERS)})
-]
+"""Functions of class probabilities."""
+NAMES = sorted({*SCORERS, *DETECTION_ACQUISITIONS})
+AcquisitionName = Annotated[str, one_of(NAMES), Field(json_schema_extra={"enum": NAMES})]
 Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 
 
@@ -32,6 +38,11 @@ def _condition(text: str) -> str:
 
 Condition = Annotated[str, AfterValidator(_condition)]
 """E.g. `lidar_entropy > 0.8 and rgb_entropy < 0.5`; names are acquisition functions or columns."""
+
+
+def function_of(name: str) -> Acquisition | DetectionAcquisition:
+    """Give the acquisition function of this name, whichever kind of labels it is for."""
+    return DETECTION_ACQUISITIONS.get(name) or acquisition_of(name)
 
 
 class ScoreSection(Section):

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from winnow.acquisition.cascade import Stage, cascade
+from winnow.acquisition.detection import is_detection_score
 from winnow.acquisition.information_density import information_density
 from winnow.acquisition.normalised import largest_normalised, weighted_sum
 from winnow.acquisition.registry import acquisition_of, score_of
@@ -16,8 +17,14 @@ from winnow.acquisition.triggers import Trigger
 from winnow.domain.errors import BadInput
 from winnow.kernels.philox import order_of
 from winnow.policy.inputs import Flags, Floats, Positions, SelectionInputs, Strings
-from winnow.policy.score_section import SCORERS, CascadeSection, ScoresSection, TermSection
-from winnow.policy.selection_section import SelectionSection
+from winnow.policy.score_section import (
+    SCORERS,
+    CascadeSection,
+    ScoresSection,
+    TermSection,
+    function_of,
+)
+from winnow.policy.selection_section import SelectionSection, names_asked
 from winnow.strategies.protocol import Candidates
 from winnow.strategies.weights import Weighted, weighted_scores
 
@@ -48,19 +55,6 @@ class Scores:
         return "" if self.risk is None else self.risk.told(pos)
 
 
-def names_asked(scores: ScoresSection, selection: SelectionSection) -> tuple[set[str], set[str]]:
-    """Give the acquisition functions and the columns that a policy's scores are made of."""
-    parts = scores.parts()
-    functions = {part.acquisition for part in parts if part.acquisition is not None}
-    columns = {part.column for part in parts if part.column is not None}
-    if not parts:
-        functions.add(selection.acquisition)
-    for condition in scores.conditions():
-        for name in condition.names:
-            (functions if name in SCORERS else columns).add(name)
-    return functions, columns
-
-
 def scores_of(inputs: SelectionInputs, frames: Candidates, answered_N: Flags) -> Scores:
     """Compute every component and put them together.
 
@@ -77,10 +71,11 @@ def scores_of(inputs: SelectionInputs, frames: Candidates, answered_N: Flags) ->
     section, selection = inputs.policy.scores, inputs.policy.selection
     functions, columns = names_asked(section, selection)
     components: dict[str, Floats] = {}
-    for name in sorted(columns):
+    of_committee = {name for name in frames.columns if is_detection_score(name)}
+    for name in sorted({n for n in columns if not is_detection_score(n)} | of_committee):
         components[name] = _numbers(frames, name)
     if frames.probs_NMC is not None:
-        for name in sorted({*functions, *inputs.acquisitions}):
+        for name in sorted({*functions, *inputs.acquisitions} & SCORERS.keys()):
             components[name] = _answers(name, inputs, frames, answered_N)
     whole = _Whole(section, selection, components)
     if any(name not in components for name in whole.names):
@@ -186,7 +181,7 @@ class _Whole:
     def tell(self) -> Callable[[float], str]:
         """Give what tells one score in words."""
         if self._alone and not self._section.density_beta:
-            return acquisition_of(self._alone).told
+            return function_of(self._alone).told
         return "composed score {:.3f}".format
 
     def of(self, scored_N: Flags) -> Floats:
@@ -299,7 +294,7 @@ def asked_of(section: ScoresSection, scores: Scores, n_frames: int) -> Asked:
 def _is_early(text: str, scores: Scores) -> bool:
     """Tell whether a condition needs a committee that has not answered."""
     missing = [name for name in Trigger.parse(text).names if name not in scores.components]
-    return bool(missing) and all(name in SCORERS for name in missing)
+    return bool(missing) and all(name in SCORERS or is_detection_score(name) for name in missing)
 
 
 def _holds(text: str, components: Mapping[str, Floats]) -> Flags:

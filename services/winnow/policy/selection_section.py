@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag
 
 from winnow.policy.chosen_strategy import AnyStrategy, ChosenStrategy, chosen
-from winnow.policy.score_section import AcquisitionName
+from winnow.policy.score_section import NAMES, AcquisitionName, ScoresSection
 from winnow.policy.section import Section
 from winnow.policy.stopping_section import BatchSizeSection
 
@@ -75,3 +75,16 @@ class SelectionSection(Section):
     def chosen_strategy(self, *, cold: bool) -> ChosenStrategy:
         """Give the strategy and its options: the cold-start one before the switch."""
         return self.cold_start if cold else self.strategy
+
+
+def names_asked(scores: ScoresSection, selection: SelectionSection) -> tuple[set[str], set[str]]:
+    """Give the acquisition functions and the columns that a policy's scores are made of."""
+    parts = scores.parts()
+    functions = {part.acquisition for part in parts if part.acquisition is not None}
+    columns = {part.column for part in parts if part.column is not None}
+    if not parts:
+        functions.add(selection.acquisition)
+    for condition in scores.conditions():
+        for name in condition.names:
+            (functions if name in NAMES else columns).add(name)
+    return functions, columns

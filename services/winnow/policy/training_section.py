@@ -112,7 +112,16 @@ class TrainingSection(Section):
 
 
 FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
-    {"classification": ("classification",), "detection": ("grid_detection",)}
+    {
+        "classification": (
+            "classification",
+            "evidential_classification",
+            "heteroscedastic_classification",
+            "frozen_features",
+            "backbone",
+        ),
+        "detection": ("grid_detection",),
+    }
 )
 """Families of networks by the kind of labels that they learn from, the default first."""
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import pytest
 
+from winnow.acquisition.detection import DETECTION_ACQUISITIONS
 from winnow.domain.errors import BadInput
 from winnow.policy.model import parse_policy
-from winnow.policy.score_section import SCORERS
+from winnow.policy.score_section import NAMES
 from winnow.strategies.registry import STRATEGIES, strategy_of
 
 
-@pytest.mark.parametrize("name", sorted(SCORERS))
+@pytest.mark.parametrize("name", NAMES)
 def test_whatever_is_registered_may_be_asked_for(name: str) -> None:
-    assert parse_policy(f"selection: {{acquisition: {name}}}").selection.acquisition == name
+    kind = "detection" if name in DETECTION_ACQUISITIONS else "classification"
+    text = f"label: {{kind: {kind}}}\nselection: {{acquisition: {name}}}"
+    assert parse_policy(text).selection.acquisition == name
 
 
 @pytest.mark.parametrize("name", sorted(STRATEGIES))
@@ -31,5 +34,5 @@ def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
     assert str(refused.value) == (
         "p.yaml: 1 mistake(s)\n"
         f"  line 1, column 26: selection.acquisition: expected one of "
-        f"{', '.join(sorted(SCORERS))}; did you mean bald? (found 'bold')"
+        f"{', '.join(NAMES)}; did you mean bald? (found 'bold')"
     )

@@ -1,0 +1,67 @@
+"""Policies whose labels are boxes: defaults of their kind, and mistakes told with their lines."""
+
+from __future__ import annotations
+
+import pytest
+
+from winnow.domain.errors import BadInput
+from winnow.policy.model import parse_policy
+from winnow.policy.needs import needs_of
+from winnow.policy.switch import Standing, switch_of
+
+TURNS = """
+label: {kind: detection}
+selection:
+  strategy: {name: round_robin, columns: ["map_information:person", "map_information:bicycle"]}
+"""
+
+
+def test_a_detection_policy_chooses_by_the_information_of_the_maps() -> None:
+    policy = parse_policy("label: {kind: detection}")
+    assert policy.selection.acquisition == "map_information"
+    assert policy.label.task == "detection"
+    assert "box" in policy.label.instructions
+
+
+def test_what_is_written_wins_over_the_defaults_of_the_kind() -> None:
+    text = "label: {kind: detection, task: roads}\nselection: {acquisition: box_entropy_sum}"
+    policy = parse_policy(text)
+    assert (policy.label.task, policy.selection.acquisition) == ("roads", "box_entropy_sum")
+
+
+def test_what_needs_class_probabilities_is_a_mistake_with_its_line() -> None:
+    text = (
+        "label: {kind: detection}\nselection:\n  strategy: badge\n  acquisition: margin\n"
+        "constraints:\n  caps: {predicted_class: 3}\n"
+    )
+    with pytest.raises(BadInput) as told:
+        parse_policy(text)
+    assert "line 3, column 13: selection.strategy: expected a strategy that needs no" in str(
+        told.value
+    )
+    assert "line 4, column 16: selection.acquisition: expected scores of detection" in str(
+        told.value
+    )
+    assert "predicted_class" in str(told.value)
+
+
+def test_round_robin_without_columns_is_told_how_to_name_classes() -> None:
+    with pytest.raises(BadInput, match=r"columns: \[map_information:person\]"):
+        parse_policy("label: {kind: detection}\nselection: {strategy: round_robin}")
+
+
+def test_scores_of_detection_are_no_scores_of_classification() -> None:
+    with pytest.raises(BadInput, match=r"line 1, column 26: .*expected scores of classification"):
+        parse_policy("selection: {acquisition: map_information}")
+
+
+def test_columns_of_a_committee_wait_for_it_and_are_read_once_it_answered() -> None:
+    policy = parse_policy(TURNS)
+    cold = Standing(has_committee=False, round_number=3)
+    assert switch_of(policy, cold).cold
+    assert "map_information:person" not in needs_of(policy, cold).columns
+    warm = Standing(has_committee=True, n_labeled=9, round_number=3)
+    assert not switch_of(policy, warm).cold
+    needs = needs_of(policy, warm)
+    assert needs.columns >= {"map_information:person", "map_information:bicycle"}
+    assert "probs" not in needs.inputs
