@@ -23,7 +23,7 @@ def check(
     run_id: str,
     note: dsl.Output[dsl.Markdown],
     found: dsl.Output[dsl.Metrics],
-) -> NamedTuple("Checked", [("opens", str), ("window", str), ("why", str)]):  # type: ignore[valid-type]
+) -> NamedTuple("Checked", [("window", str), ("why", str)]):  # type: ignore[valid-type]
     """Look at the pool, the rounds under way and the money; ask for nothing yet."""
     from open_round import steps
 
@@ -52,14 +52,16 @@ def ask(
     wait_seconds: int,
     run_id: str,
     window: str,
+    why_not: str,
     note: dsl.Output[dsl.Markdown],
 ) -> str:
-    """Fill up the budget if that was wanted, and ask for the round; give its name."""
+    """Ask for the round, unless something is against it; give its name."""
     from open_round import steps
 
     return steps.ask_and_tell(
         console,
         note_path=note.path,
+        why_not=why_not,
         policy=policy,
         budget_micros_min=budget_micros_min,
         budget_micros=budget_micros,
@@ -121,16 +123,17 @@ def open_round(
     )
     checked.set_caching_options(enable_caching=False)
     checked.set_retry(num_retries=RETRIES, backoff_duration="10s", backoff_factor=2.0)
-    with dsl.If(checked.outputs["opens"] == "yes", name="a round makes sense"):
-        asked = ask(
-            console=console,
-            policy=policy,
-            budget_micros_min=budget_micros_min,
-            budget_micros=budget_micros,
-            rounds_open_max=rounds_open_max,
-            wait_seconds=wait_seconds,
-            run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
-            window=checked.outputs["window"],
-        )
-        asked.set_caching_options(enable_caching=False)
-        asked.set_retry(num_retries=RETRIES, backoff_duration="10s", backoff_factor=2.0)
+    # No `dsl.If`: kfp.local cannot read the output it asks about and skips the branch in silence.
+    asked = ask(
+        console=console,
+        policy=policy,
+        budget_micros_min=budget_micros_min,
+        budget_micros=budget_micros,
+        rounds_open_max=rounds_open_max,
+        wait_seconds=wait_seconds,
+        run_id=dsl.PIPELINE_JOB_ID_PLACEHOLDER,
+        window=checked.outputs["window"],
+        why_not=checked.outputs["why"],
+    )
+    asked.set_caching_options(enable_caching=False)
+    asked.set_retry(num_retries=RETRIES, backoff_duration="10s", backoff_factor=2.0)

@@ -119,7 +119,7 @@ def ask(context: Context, given: Mapping[str, object]) -> Asked:
 
 def check_and_tell(
     console: str, *, note_path: str, log_metric: Callable[[str, float], None], **given: object
-) -> tuple[str, str, str]:
+) -> tuple[str, str]:
     """Run `check` as a task of a graph: Markdown, metrics, and what follows of it."""
     context = open_context(console)
     try:
@@ -131,17 +131,21 @@ def check_and_tell(
     log_metric("frames_new", checked.n_new)
     log_metric("rounds_under_way", len(checked.under_way))
     log_metric("budget_available_micros", checked.available_micros)
-    return checked.opens, checked.window, "; ".join(checked.why)
+    return checked.window, "; ".join(checked.why)
 
 
-def ask_and_tell(console: str, *, note_path: str, **given: object) -> str:
-    """Run `ask` as a task of a graph: Markdown, and the name of the round if it has one."""
+def ask_and_tell(console: str, *, note_path: str, why_not: str, **given: object) -> str:
+    """Run `ask` as a task of a graph, unless `check` found something against it."""
+    note = Path(note_path)
+    if why_not:
+        note.write_text(f"# No round now\n\n{why_not}")
+        return ""
     context = open_context(console)
     try:
         asked = ask(context, given)
     finally:
         context.client.close()
-    Path(note_path).write_text(asked_note(asked))
+    note.write_text(asked_note(asked))
     return asked.round_id
 
 

@@ -23,11 +23,6 @@ class Checked(BaseModel):
     unit: str
     why: tuple[str, ...] = ()
 
-    @property
-    def opens(self) -> str:
-        """`yes` or `no`, as the graph's condition reads it."""
-        return "no" if self.why else "yes"
-
     def judged(self, request: Request, *, waits: str) -> Self:
         """Give the same with all reasons against a round, not only the first."""
         # What the run may add itself counts as there; whether it may, the next step learns.
