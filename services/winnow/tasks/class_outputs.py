@@ -6,6 +6,7 @@ Layout of outputs: float32 [N, C], logits; calibrated: probabilities.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +14,10 @@ import numpy.typing as npt
 from winnow.calibration.temperature import fit_temperature, softmax
 from winnow.domain.errors import BadInput, SchemaMismatch
 from winnow.tasks.examples import Examples, Values
-from winnow.tasks.task import Outputs, Said
+from winnow.tasks.task import NetworkConfig, Outputs, Said
+
+if TYPE_CHECKING:
+    import torch
 
 PRIOR_STRENGTH = 5.0
 """Calibration splits of early rounds hold ten labels; five labels' worth of belief in T = 1."""
@@ -24,6 +28,9 @@ class ClassOutputs:
     """What every family of classification networks shares; see `winnow.tasks.task.Task`."""
 
     kind = "classification"
+
+    def begin(self, network: torch.nn.Module, config: NetworkConfig) -> None:
+        """Start from the drawn weights."""
 
     def target(self, label: str, *, class_names: Sequence[str], size: tuple[int, int]) -> Values:
         """Give [[class index]].

@@ -8,6 +8,7 @@ are the way to the object's centre (x, y) and the logarithms of its width and he
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,10 @@ from winnow.domain.boxes import boxes_of
 from winnow.tasks.examples import Examples, Values
 from winnow.tasks.map_decoding import BOX_CHANNELS, boxes_text, decode
 from winnow.tasks.map_targets import render
-from winnow.tasks.task import Outputs, Said
+from winnow.tasks.task import NetworkConfig, Outputs, Said
+
+if TYPE_CHECKING:
+    import torch
 
 PRIOR_STRENGTH = 5.0
 """Objects' worth of belief in a temperature of 1."""
@@ -28,6 +32,9 @@ class MapOutputs:
     """What every family of detection networks shares; see `winnow.tasks.task.Task`."""
 
     kind = "detection"
+
+    def begin(self, network: torch.nn.Module, config: NetworkConfig) -> None:
+        """Start from the drawn weights."""
 
     def target(self, label: str, *, class_names: Sequence[str], size: tuple[int, int]) -> Values:
         """Give of each object class index, x, y, width and height as shares of the frame.

@@ -81,6 +81,18 @@ class Task(Protocol):
         """Make a network whose weights come from `rng` alone."""
         ...
 
+    def begin(self, network: torch.nn.Module, config: NetworkConfig) -> None:
+        """Load what training starts from, if the family's argument names a file; else nothing.
+
+        Members that are read back hold all their weights: this is not called for them.
+
+        Raises
+        ------
+        BadInput
+            The file cannot be read, or is none for this network.
+        """
+        ...
+
     def inputs(self, pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
         """Turn pixels uint8 [B, 3, H, W] into what the network takes."""
         ...
@@ -156,6 +168,10 @@ class Task(Protocol):
 
 _MODULES = {
     "classification": "winnow.tasks.classification",
+    "evidential_classification": "winnow.tasks.evidential",
+    "heteroscedastic_classification": "winnow.tasks.heteroscedastic",
+    "frozen_features": "winnow.tasks.frozen_features",
+    "backbone": "winnow.tasks.backbone",
     "grid_detection": "winnow.tasks.grid.detection",
 }
 

@@ -86,7 +86,9 @@ def train(
     torch.set_num_threads(threads)
     task = task_named(config.network.task)
     data_sha256 = _digest(examples, config)
-    network = task.network(config.network, rng=_rng(config.seed, _WEIGHTS, 0)).to(device)
+    network = task.network(config.network, rng=_rng(config.seed, _WEIGHTS, 0))
+    task.begin(network, config.network)
+    network = network.to(device)
     parameters = list(network.parameters())
     moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
     n_batches = math.ceil(len(examples) / config.batch_size)

@@ -1,0 +1,51 @@
+"""A published network, fine-tuned as a whole: `backbone:resnet18@/models/resnet18.pth`."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from winnow.tasks.backbones import IMAGENET_MEAN, IMAGENET_STD, load_backbone, make_backbone
+from winnow.tasks.classification import Classification, draw_weights, normalised
+from winnow.tasks.examples import Pixels
+from winnow.tasks.task import NetworkConfig
+
+if TYPE_CHECKING:
+    import torch
+
+
+class BackboneClassification(Classification):
+    """A linear layer on a network of torchvision or timm; without a path it starts from nothing."""
+
+    name = "backbone"
+
+    def network(self, config: NetworkConfig, *, rng: np.random.Generator) -> torch.nn.Module:
+        """Make the network: element 0 the backbone, the last one the linear layer."""
+        import torch
+
+        backbone, width = make_backbone(config, rng=rng)
+        head = torch.nn.Linear(width, config.n_classes)
+        draw_weights(head, rng)
+        return torch.nn.Sequential(backbone, head)
+
+    def begin(self, network: torch.nn.Module, config: NetworkConfig) -> None:
+        """Load the published weights."""
+        load_backbone(network.get_submodule("0"), config.argument)
+
+    def inputs(self, pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
+        """Centre and scale as for ImageNet, whatever the frames are: the weights expect it."""
+        return normalised(pixels, replace(config, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+
+    def losses(
+        self, network: torch.nn.Module, inputs: torch.Tensor, wanted: tuple[torch.Tensor, ...]
+    ) -> torch.Tensor:
+        """Give each frame's cross-entropy in nats."""
+        if len(inputs) > 1:
+            return super().losses(network, inputs, wanted)
+        # Batch normalisation has no deviation of one frame whose map is one cell; of two it has.
+        return super().losses(network, inputs.repeat(2, 1, 1, 1), (wanted[0].repeat(2),))[:1]
+
+
+TASK = BackboneClassification()
