@@ -4,14 +4,24 @@ from __future__ import annotations
 
 import io
 import warnings
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
 
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+R = TypeVar("R")
+
 PIXELS_MAX = 50_000_000
 """A 50-megapixel frame is 150 MB of RGB; larger claims are decompression bombs."""
+ORIENTATION = 0x0112
+LYING = (5, 6, 7, 8)
+"""EXIF orientations in which width and height are exchanged."""
 
 
 def decode_rgb(data: bytes, *, pixels_max: int = PIXELS_MAX) -> npt.NDArray[np.uint8]:
@@ -34,7 +44,52 @@ def decode_rgb(data: bytes, *, pixels_max: int = PIXELS_MAX) -> npt.NDArray[np.u
     BadInput
         No image, a truncated one, or one that claims more than `pixels_max` pixels.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+
+    def whole(image: Image) -> npt.NDArray[np.uint8]:
+        return np.asarray(_upright(image), dtype=np.uint8)
+
+    return _opened(data, pixels_max, whole)
+
+
+def decode_small(
+    data: bytes, *, height: int, width: int, pixels_max: int = PIXELS_MAX
+) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
+    """Decode a still image and resize it, not keeping its proportions.
+
+    A JPEG that is at least twice as large is decoded at a half, a quarter or an eighth, which
+    costs as much less; what is left is averaged as any other image is.
+
+    Returns
+    -------
+    tuple
+        RGB, uint8 [height, width, 3]; width and height that the whole upright image has.
+
+    Raises
+    ------
+    BadInput
+        As `decode_rgb` says.
+    """
+    from PIL.Image import Resampling
+
+    def small(image: Image) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
+        lies = image.getexif().get(ORIENTATION, 1) in LYING
+        size = (image.height, image.width) if lies else (image.width, image.height)
+        image.draft("RGB", (height, width) if lies else (width, height))
+        resized = _upright(image).resize((width, height), Resampling.BILINEAR)
+        return np.asarray(resized, dtype=np.uint8), size
+
+    return _opened(data, pixels_max, small)
+
+
+def _upright(image: Image) -> Image:
+    from PIL import ImageOps
+
+    return ImageOps.exif_transpose(image).convert("RGB")
+
+
+def _opened(data: bytes, pixels_max: int, job: Callable[[Image], R]) -> R:
+    """Give what a job makes of an image, whatever is wrong with it told as `BadInput`."""
+    from PIL import Image, UnidentifiedImageError
 
     try:
         with warnings.catch_warnings():
@@ -44,8 +99,7 @@ def decode_rgb(data: bytes, *, pixels_max: int = PIXELS_MAX) -> npt.NDArray[np.u
                 if width * height > pixels_max:
                     msg = f"expected at most {pixels_max} pixels, found {width}x{height}"
                     raise BadInput(msg)
-                upright = ImageOps.exif_transpose(image)
-                return np.asarray(upright.convert("RGB"), dtype=np.uint8)
+                return job(image)
     except BadInput:
         raise
     except UnidentifiedImageError as error:

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
-from winnow.tasks.decode import decode_rgb
+from winnow.tasks.decode import decode_small
 
 Pixels = npt.NDArray[np.uint8]
 Values = npt.NDArray[np.float32]
@@ -103,11 +103,8 @@ def resized(frame: bytes, *, height: int, width: int) -> tuple[Pixels, tuple[int
     BadInput
         The bytes are no complete image.
     """
-    from PIL import Image
-
-    rgb = Image.fromarray(decode_rgb(frame))
-    small = rgb.resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(small, dtype=np.uint8).transpose(2, 0, 1), rgb.size
+    rgb, size = decode_small(frame, height=height, width=width)
+    return rgb.transpose(2, 0, 1), size
 
 
 def stacked(
