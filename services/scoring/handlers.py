@@ -9,6 +9,7 @@ from functools import partial
 
 from scoring.metrics import COVERAGE, FRAMES, OVERRUN, PART_SECONDS, RUNS
 from winnow.contracts.artifacts import Members, Scores, Snapshot, read_manifest, write_manifest
+from winnow.contracts.score_ages import newest_committee, why_score_again
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Conflict, DomainError
 from winnow.domain.events import Event, PoolScored, RoundHalted, RoundOpened, ScoreKind, Stage
@@ -74,9 +75,13 @@ def on_parts_tick(
     """Score the next part of the snapshot that is due first; close its barrier after the last."""
     with ledger.snapshot() as view:
         rows = view.records.find(SCORING_RUNS, state="scoring")
-    if not rows:
+        if not rows:
+            return []
+        row = min(rows, key=lambda one: (one.due_at is None, one.due_at, one.key))
+        again = _again(view, row, blobs, clock)
+    if again is not None:
+        tx.records.update(SCORING_RUNS, row.key, partial(_restarted, again))
         return []
-    row = min(rows, key=lambda one: (one.due_at is None, one.due_at, one.key))
     snapshot = read_manifest(blobs, row.snapshot, Snapshot)
     overdue = row.due_at is not None and clock.now() >= row.due_at
     if not overdue and len(row.parts) < row.n_parts:
@@ -90,9 +95,58 @@ def on_parts_tick(
     return []
 
 
+def _again(
+    view: Transaction, row: ScoringRunRow, blobs: Blobs, clock: Clock
+) -> ScoringRunRow | None:
+    """Give the run from its beginning with the newest committee, if its own is too old by now.
+
+    None, too, where that could not be: it began anew often enough, the money does not reach, or
+    the newest committee learned something else. Selection then halts the round and says why.
+    """
+    newest = newest_committee(view)
+    if newest is None or newest.key == row.committee_version:
+        return None
+    section = parse_policy(blobs.get(row.policy)).scoring
+    reason = why_score_again(view, section.rescoring, row.committee_version)
+    if not reason or row.n_again >= section.rescoring.again_max or not _affords(view, row):
+        return None
+    members = (read_manifest(blobs, ref, Members) for ref in (row.members, newest.members))
+    before, now = ((one.class_names, one.label_kind) for one in members)
+    if before != now:
+        return None
+    log.info("scoring.again", round_id=row.key, committee=newest.key, reason=reason)
+    return replace(
+        row,
+        parts=(),
+        answered=(),
+        members_answered=(),
+        committee_version=newest.key,
+        members=newest.members,
+        due_at=clock.now() + timedelta(minutes=section.deadline_minutes),
+        n_again=row.n_again + 1,
+    )
+
+
+def _affords(view: Transaction, row: ScoringRunRow) -> bool:
+    """Tell whether what is left of the reservation pays all parts at the price so far."""
+    reservation = view.money.reservation(inference_reservation_id(RoundId(row.key)))
+    if reservation is None or not row.parts:
+        return True
+    return row.gpu_ms + row.gpu_ms / len(row.parts) * row.n_parts <= reservation.amount
+
+
+def _restarted(new: ScoringRunRow, old: ScoringRunRow) -> ScoringRunRow:
+    """Begin anew, unless another process did or closed the barrier; keep what it paid for."""
+    if old.state != "scoring" or old.n_again != new.n_again - 1:
+        return old
+    RUNS.labels("again").inc()
+    return replace(new, gpu_ms=old.gpu_ms)
+
+
 def _further(new: ScoringRunRow, old: ScoringRunRow) -> ScoringRunRow:
-    """Keep what another process got further with, above all a barrier that it closed."""
-    return new if old.state == "scoring" and len(new.parts) > len(old.parts) else old
+    """Keep what another process got further with: a barrier that it closed or began anew."""
+    same = old.state == "scoring" and old.n_again == new.n_again
+    return new if same and len(new.parts) > len(old.parts) else old
 
 
 def _with_next_part(
@@ -140,7 +194,7 @@ def _close(
     """Write the scores manifest, pay for what was computed, say how it ended."""
     scores, n_scored = _write_scores(row, snapshot, blobs)
     stored = tx.records.get(SCORING_RUNS, row.key)
-    if stored is None or stored.state != "scoring":
+    if stored is None or stored.state != "scoring" or stored.n_again != row.n_again:
         return []  # another process was faster; what it stated counts
     section = parse_policy(blobs.get(row.policy)).scoring
     reason = halted or _shortfall(row, section, n_scored, snapshot.n_eligible)
@@ -173,7 +227,7 @@ def _close(
 
 def _ended(new: ScoringRunRow, old: ScoringRunRow) -> ScoringRunRow:
     """Close the barrier; where two processes close it at once, the later one rolls back."""
-    if old.state != "scoring":
+    if old.state != "scoring" or old.n_again != new.n_again:
         msg = f"scoring of {old.key}: expected state scoring, found {old.state}"
         raise Conflict(msg)
     return new

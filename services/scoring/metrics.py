@@ -7,7 +7,9 @@ PART_SECONDS = histogram(
     "winnow_scoring_part_compute_seconds", "Compute time of the committee for one part."
 )
 RUNS = counter(
-    "winnow_scoring_runs_total", "Snapshots by outcome: scored, incomplete, none.", ["outcome"]
+    "winnow_scoring_runs_total",
+    "Snapshots by outcome: scored, incomplete, none; again: begun anew by a newer committee.",
+    ["outcome"],
 )
 COVERAGE = gauge(
     "winnow_scoring_coverage_ratio", "Scored share of the last snapshot's eligible frames."

@@ -312,8 +312,9 @@ def batch_manifest(
     table: BlobRef,
     candidates: BlobRef,
     candidate_record: BlobRef | None,
+    scored_by: str,
 ) -> Batch:
-    """Give the manifest of a proposed batch."""
+    """Give the manifest of a proposed batch; `scored_by` is the committee version of its scores."""
     policy = inputs.policy
     return Batch(
         round_id=sources.round_id,
@@ -332,7 +333,7 @@ def batch_manifest(
         n_frames=len(proposal.batch),
         slots=policy.label.slots,
         price_micros=int(proposal.price_micros[proposal.batch].sum()),
-        pre_label_model="" if sources.scores is None else snapshot.committee_version,
+        pre_label_model=scored_by,
         holdouts=snapshot.holdouts,
         budget_ids=snapshot.budget_ids,
         affordable_micros=sources.affordable_micros,

@@ -78,6 +78,7 @@ def store_proposal(
     candidates_ref = write_table(blobs, candidates, CANDIDATES, prefix=f"{PREFIX}/candidates")
     table = batch_table(blobs, snapshot, inputs, proposal)
     table_ref = write_table(blobs, table, BATCH, prefix=f"{PREFIX}/batches")
+    scores = None if sources.scores is None else read_manifest(blobs, sources.scores, Scores)
     draft = batch_manifest(
         sources,
         snapshot,
@@ -86,8 +87,9 @@ def store_proposal(
         table=table_ref,
         candidates=candidates_ref,
         candidate_record=None,
+        scored_by="" if scores is None else scores.committee_version,
     )
-    record = _record(blobs, draft, inputs, proposal, producer=producer, at=at)
+    record = _record(draft, scores, inputs, proposal, producer=producer, at=at)
     record_ref = blobs.put(
         record.model_dump_json().encode(), prefix=f"{PREFIX}/evidence", media_type=JSON
     )
@@ -97,15 +99,14 @@ def store_proposal(
 
 
 def _record(
-    blobs: Blobs,
     batch: Batch,
+    scores: Scores | None,
     inputs: SelectionInputs,
     proposal: Proposal,
     *,
     producer: Producer,
     at: datetime,
 ) -> CandidateRecord:
-    scores = None if batch.scores is None else read_manifest(blobs, batch.scores, Scores)
     members = () if scores is None else scores.member_digests
     gates = Counter(gate for gate in proposal.gates.tolist() if gate)
     return CandidateRecord(

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from winnow.contracts.artifacts import Snapshot
+from winnow.domain.rows import CommitteeRow
 from winnow.domain.tables import COMMITTEES
-from winnow.policy.model import Policy
 from winnow.policy.stopping import rescore
+from winnow.policy.stopping_section import RescoringSection
 from winnow.ports.ledger import Transaction
 from winnow.stopping import score_age
 
 ACTIVE = "active"
 
 
-def why_score_again(view: Transaction, policy: Policy, snapshot: Snapshot) -> str:
+def newest_committee(view: Transaction) -> CommitteeRow | None:
+    """Give the active committee of the highest version; none before the first has rolled."""
+    active = view.records.find(COMMITTEES, state=ACTIVE)
+    return max(active, key=lambda row: _number(row.key), default=None)
+
+
+def why_score_again(view: Transaction, section: RescoringSection, scored_by: str) -> str:
     """Say why a pool must be scored again before a batch is chosen; empty if it need not.
 
-    Rounds overlap, so committees may have rolled since the snapshot named the one that scores it.
+    Rounds overlap, so committees may have rolled since the version that scores it was named.
     """
-    active = [row.key for row in view.records.find(COMMITTEES, state=ACTIVE)]
-    if not snapshot.committee_version or not active:
+    newest = newest_committee(view)
+    if not scored_by or newest is None:
         return ""
-    newest = max(active, key=_number)
-    scored_by = _number(snapshot.committee_version)
-    age = score_age(scored_by=scored_by, newest=max(scored_by, _number(newest)))
-    found = rescore(policy.scoring.rescoring, age)
-    if not found.needed:
-        return ""
-    return f"{found.reason}: open a round again, and {newest} scores the pool anew"
+    age = score_age(
+        scored_by=_number(scored_by), newest=max(_number(scored_by), _number(newest.key))
+    )
+    found = rescore(section, age)
+    return found.reason if found.needed else ""
 
 
 def _number(version: str) -> int:

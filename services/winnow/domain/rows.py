@@ -132,6 +132,8 @@ class ScoringRunRow:
     policy: BlobRef
     seed: int
     due_at: datetime | None = None
+    n_again: int = 0
+    """Times that it began anew with a newer committee."""
 
     @property
     def group(self) -> str:

@@ -87,7 +87,13 @@ def _calibration(policy: Policy) -> Iterator[str]:
     )
     age = scoring.rescoring.score_age_max
     old = "the newest committee's" if not age else f"at most {age} committee version(s) old"
-    yield f"Scores that a batch is chosen by are {old}; older ones are given up."
+    again = scoring.rescoring.again_max
+    then = (
+        f"a pool with older ones is scored anew, {again} time(s) at most"
+        if again
+        else ("older ones halt the round")
+    )
+    yield f"Scores that a batch is chosen by are {old}; {then}."
 
 
 def _score(policy: Policy) -> Iterator[str]:

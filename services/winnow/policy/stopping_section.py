@@ -170,3 +170,10 @@ class RescoringSection(Section):
         description="Score again also when the newest committee agrees less than this with the "
         "one that scored.",
     )
+    again_max: int = Field(
+        default=2,
+        ge=0,
+        le=100,
+        description="Times that a round is scored anew by the newest committee, as far as its "
+        "reserved milliseconds go; then, or at 0, scores that are too old halt it.",
+    )

@@ -42,7 +42,7 @@ from winnow.domain.ids import (
     inference_reservation_id,
 )
 from winnow.domain.money import Allocate, Balances, Budget, BudgetKind, Reserve, Unit
-from winnow.domain.tables import SCORING_RUNS
+from winnow.domain.tables import COMMITTEES, SCORING_RUNS, CommitteeRow
 from winnow.policy.model import Policy
 from winnow.ports.committee import CommitteeAnswer
 from winnow.testing.manual_clock import ManualClock
@@ -51,6 +51,9 @@ ROUND = RoundId("r1")
 BUDGET, PERIOD = BudgetId("auto_label_inference"), Period("2026")
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MEMBERS = ("m0", "m1", "m2")
+
+
+AT_ONCE = '{"scoring": {"rescoring": {"score_age_max": 0, "again_max": 2}}}'
 
 
 @dataclass
@@ -162,7 +165,9 @@ def part(world: World, start: int, gates: Sequence[str]) -> SnapshotPart:
     return SnapshotPart(part=ref, embedded=ref, n_frames=len(gates))
 
 
-def members_of(world: World) -> BlobRef:
+def members_of(
+    world: World, version: str = "c0", *, class_names: tuple[str, ...] = CLASSES
+) -> BlobRef:
     empty = world.blobs.put(b"", prefix="models", media_type="x")
     members = [
         Member(
@@ -177,10 +182,10 @@ def members_of(world: World) -> BlobRef:
         for name in MEMBERS
     ]
     manifest = Members(
-        committee_version="c0",
+        committee_version=version,
         round_id="r0",
         task="classification",
-        class_names=CLASSES,
+        class_names=class_names,
         config={},
         dataset_sha256="",
         members=tuple(members),
@@ -394,3 +399,72 @@ def test_a_barrier_that_another_process_closed_stays_closed(world: World) -> Non
         (row,) = view.records.find(SCORING_RUNS)
     assert (row.state, row.parts) == ("incomplete", ())
     assert world.tick(ScriptedCommittee()) == []
+
+
+def roll(world: World, version: str, *, class_names: tuple[str, ...] = CLASSES) -> None:
+    """Make another committee the active one."""
+    ref = members_of(world, version, class_names=class_names)
+    with world.ledger.transaction() as tx:
+        for row in tx.records.find(COMMITTEES, state="active"):
+            tx.records.update(COMMITTEES, row.key, lambda old: replace(old, state="retired"))
+        tx.records.insert(COMMITTEES, CommitteeRow(version, "r0", "active", ref, ""))
+
+
+def test_scores_that_age_while_they_are_made_are_made_anew(world: World) -> None:
+    reserve(world, 100)
+    world.open(opened(world, TWO_PARTS, policy=AT_ONCE))
+    roll(world, "c0")
+    assert world.tick(ScriptedCommittee()) == []
+    roll(world, "c1")
+    (fact,) = world.run_to_the_end(ScriptedCommittee())
+    assert isinstance(fact, PoolScored)
+    assert scores_of(world, fact).committee_version == "c1"
+    assert fact.n_scored == fact.n_frames
+    assert fact.gpu_ms == 3 * 7, "the part that was given up is paid too"
+    assert world.balances().spent == 21
+
+
+@pytest.mark.parametrize(
+    ("again_max", "reserved", "class_names"),
+    [(0, 100, CLASSES), (2, 20, CLASSES), (2, 100, ("other", "classes"))],
+    ids=["not asked for", "not affordable", "not the same classes"],
+)
+def test_scores_are_made_anew_only_where_that_can_be(
+    world: World, again_max: int, reserved: int, class_names: tuple[str, ...]
+) -> None:
+    reserve(world, reserved)
+    policy = AT_ONCE.replace("2", str(again_max))
+    world.open(opened(world, TWO_PARTS, policy=policy))
+    world.tick(ScriptedCommittee())
+    roll(world, "c1", class_names=class_names)
+    (fact,) = world.run_to_the_end(ScriptedCommittee())
+    assert isinstance(fact, PoolScored)
+    assert scores_of(world, fact).committee_version == "c0"
+
+
+def test_a_pool_is_scored_anew_so_often_and_no_more(world: World) -> None:
+    world.open(opened(world, TWO_PARTS, policy=AT_ONCE))
+    for version in ("c1", "c2"):
+        world.tick(ScriptedCommittee())
+        roll(world, version)
+        assert world.tick(ScriptedCommittee()) == []
+    world.tick(ScriptedCommittee())
+    roll(world, "c3")
+    (fact,) = world.tick(ScriptedCommittee())
+    assert isinstance(fact, PoolScored)
+    assert scores_of(world, fact).committee_version == "c2"
+
+
+def test_a_part_that_another_process_scores_meanwhile_does_not_undo_the_beginning(
+    world: World,
+) -> None:
+    world.open(opened(world, TWO_PARTS, policy=AT_ONCE))
+
+    def committee_rolls() -> Sequence[Event]:
+        roll(world, "c1")
+        return world.tick(ScriptedCommittee())
+
+    assert world.tick(SlowCommittee(meanwhile=committee_rolls)) == []
+    with world.ledger.snapshot() as view:
+        (row,) = view.records.find(SCORING_RUNS)
+    assert (row.committee_version, row.parts, row.n_again) == ("c1", (), 1)
