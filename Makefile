@@ -11,6 +11,8 @@ EXTRAS := torch console embedding rounds scoring selection labeling-gateway qa c
 LOCKS := $(EXTRAS:%=requirements.%.txt)
 
 SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout
+# What `make pipelines` compiles.
+PIPELINES := retrain rollout open_round benchmark
 # What charts/winnow runs; `make images IMAGES=committee` builds the server for KServe.
 IMAGES ?= $(SERVICES)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -23,7 +25,7 @@ DATA ?=
 SIZE ?= standard
 TORCH ?= default
 
-.PHONY: help setup lock protos fmt lint test test-all oracle golden bench bench-large bench-default demo up down images charts e2e clean
+.PHONY: help setup lock protos fmt lint test test-all oracle golden bench bench-large bench-default benchmark pipelines demo up down images charts e2e clean
 
 help: ## Print this help
 	@echo "Winnow: decides which frames earn a label, and proves it."
@@ -112,6 +114,15 @@ bench-large: $(VENV)/.bench ## The same for two million frames: minutes, 8 GB of
 
 bench-default: $(VENV)/.bench ## The default policy beside every strategy on real pools (DATA=folder of data sets)
 	$(BIN)/python -m tests.bench.default_policy $(if $(DATA),--data "$(DATA)")
+
+benchmark: $(VENV)/.demo ## Query strategies against random on digits, three seeds: figure, tables, report (DATA=PATH: yours)
+	@$(BIN)/python -m benchmark run --seeds 3 --out build/benchmark $(if $(DATA),--data "$(DATA)")
+
+pipelines: $(VENV)/.demo ## Compile all pipelines for Kubeflow into build/pipelines
+	@mkdir -p build/pipelines
+	@for name in $(PIPELINES); do \
+	  $(BIN)/python -m $$name compile build/pipelines/$$name.yaml && echo build/pipelines/$$name.yaml; \
+	done
 
 demo: $(VENV)/.demo ## Three rounds on real images through all services, and a report
 	@$(BIN)/winnow demo --size $(SIZE) $(if $(DATA),--data "$(DATA)")

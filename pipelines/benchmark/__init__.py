@@ -1,0 +1,1 @@
+"""Strategies x budgets x seeds: learning curves, and what choosing is worth in money."""
