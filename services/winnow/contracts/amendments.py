@@ -15,6 +15,7 @@ from winnow.contracts.artifacts import (
     Amendment,
     Batch,
     Snapshot,
+    batch_schema,
     read_manifest,
     read_table,
     write_manifest,
@@ -73,7 +74,9 @@ def amend(blobs: Blobs, proposed: BlobRef, amendment: Amendment) -> tuple[Batch,
     n_frames = table.num_rows
     changed = batch.model_copy(
         update={
-            "table": write_table(blobs, table, BATCH, prefix=f"{PREFIX}/batches"),
+            "table": write_table(
+                blobs, table, batch_schema(batch.label_kind), prefix=f"{PREFIX}/batches"
+            ),
             "n_frames": n_frames,
             "price_micros": sum(table["price_micros"].to_pylist()),
             "amendments": (*batch.amendments, amendment),

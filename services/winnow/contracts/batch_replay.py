@@ -8,10 +8,10 @@ import pyarrow as pa
 
 from winnow.contracts.amendments import overlay
 from winnow.contracts.artifacts import (
-    BATCH,
     CANDIDATES,
     Batch,
     Snapshot,
+    batch_schema,
     read_manifest,
     read_table,
     table_bytes,
@@ -36,12 +36,19 @@ def replay_batch(blobs: Blobs, manifest: BlobRef) -> ReplayReport:
     snapshot = read_manifest(blobs, proposed.snapshot, Snapshot)
     inputs = load_inputs(blobs, sources_of(proposed))
     proposal = propose(inputs)
+    schema = batch_schema(batch.label_kind)
+    table = batch_table(blobs, snapshot, inputs, proposal, scores=proposed.scores)
     pairs = [
         ("candidates", proposed.candidates, candidates_table(inputs, proposal), CANDIDATES),
-        ("batch", proposed.table, batch_table(blobs, snapshot, inputs, proposal), BATCH),
+        (
+            "batch",
+            proposed.table,
+            batch_table(blobs, snapshot, inputs, proposal, scores=proposed.scores),
+            schema,
+        ),
     ]
     if batch.amendments:
-        pairs.append(("amended batch", batch.table, _amended(blobs, proposed, batch), BATCH))
+        pairs.append(("amended batch", batch.table, _amended(blobs, proposed, batch), schema))
     differences = [_compare(blobs, *pair) for pair in pairs]
     return ReplayReport(
         round_id=batch.round_id,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -12,26 +13,29 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from winnow.acquisition.detection import is_detection_score
 from winnow.acquisition.registry import RECORDED
 from winnow.contracts.artifacts import (
-    BATCH,
     CANDIDATES,
     EMBEDDED,
     LABELED,
     LABELED_FRAMES,
-    SCORES,
     SNAPSHOT_PART,
     Batch,
     Scores,
     Snapshot,
-    SnapshotPart,
+    batch_schema,
     read_manifest,
     read_table,
 )
+from winnow.contracts.detection_scores import detection_columns, shown_boxes
+from winnow.contracts.examples import examples_in
 from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
+from winnow.contracts.pool_arrays import class_probabilities, label_centers, pool_embeddings
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import SchemaMismatch
+from winnow.domain.boxes import classes_in
 from winnow.domain.ids import RoundId, batch_id_of, round_number_of
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.policy.constraining import CAPTURED
 from winnow.policy.inputs import SelectionInputs
 from winnow.policy.model import parse_policy
@@ -44,6 +48,7 @@ from winnow.strategies.protocol import Column
 
 PREFIX: Final = "selection"
 _BLOB_COLUMNS: Final = ("bucket", "key", "sha256", "size_bytes", "media_type")
+_SIZED: Final = ["frame_id", "width", "height"]
 _POOL_COLUMNS: Final = ["frame_id", "row", "gate", "gate_detail", "cluster"]
 
 
@@ -74,17 +79,25 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
     policy = parse_policy(blobs.get(sources.policy), where=sources.policy.key)
     snapshot = read_manifest(blobs, sources.snapshot, Snapshot)
     scores = None if sources.scores is None else read_manifest(blobs, sources.scores, Scores)
+    detects = snapshot.label_kind == DETECTION
     labels = _labels(blobs, snapshot)
     standing = Standing.of(
         has_committee=scores is not None,
         n_labeled=len(labels),
-        labels=labels.tolist(),
+        labels=_classes(labels.tolist(), snapshot.label_kind),
         class_names=snapshot.class_names,
         round_number=round_number_of(sources.round_id),
     )
     needs = needs_of(policy, standing)
+    asked = frozenset(name for name in needs.columns if detects and is_detection_score(name))
+    needs = replace(needs, columns=needs.columns - asked)
     pool, passed = _frames_of(blobs, snapshot, needs)
-    scored, probs_NMC = _probabilities(blobs, scores, passed["frame_id"])
+    said: dict[str, npt.NDArray[np.float64]] = {}
+    if detects and scores is not None:
+        scored, said = detection_columns(blobs, scores, passed["frame_id"], asked)
+        probs_NMC = None
+    else:
+        scored, probs_NMC = class_probabilities(blobs, scores, passed["frame_id"])
     eligible = set(passed["frame_id"].to_pylist()) if sources.held else set()
     with_embeddings = needs.reads("embeddings")
     columns, labeled_columns = _columns(passed, _labeled_frames(blobs, snapshot), needs)
@@ -96,9 +109,9 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         gates=_strings(pool["gate"]),
         gate_details=_strings(pool["gate_detail"]),
         clusters=_strings(pool["cluster"]),
-        embeddings_ND=_embeddings(blobs, snapshot) if with_embeddings else None,
-        centers_LD=_centers(blobs, snapshot) if with_embeddings else None,
-        scored=scored,
+        embeddings_ND=pool_embeddings(blobs, snapshot) if with_embeddings else None,
+        centers_LD=label_centers(blobs, snapshot) if with_embeddings else None,
+        scored=scored & (probs_NMC is not None),
         probs_NMC=probs_NMC,
         held=tuple(sorted(eligible & set(sources.held))),
         n_asked=sources.n_asked,
@@ -106,11 +119,16 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         round_number=standing.round_number,
         counted=standing,
         class_names=snapshot.class_names,
-        labels=labels,
+        labels=None if detects else labels,
         sessions=texts_of(passed["session"]) if needs.reads("sessions") else None,
         captured_us=_micros(passed["captured_at"]) if needs.reads("times") else None,
-        columns=columns,
+        columns={**columns, **said},
         labeled_columns=labeled_columns,
+        examples_ED=(
+            examples_in(blobs, snapshot, policy.selection.examples)
+            if needs.reads("examples")
+            else None
+        ),
     )
 
 
@@ -170,65 +188,11 @@ def _labels(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.str_]:
     return _strings(read_table(blobs, snapshot.labeled, LABELED, columns=["label"])["label"])
 
 
-def _embeddings(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.float32]:
-    dimension = snapshot.embedding_dimension
-    rows_ND = np.empty((snapshot.n_eligible, dimension), dtype=np.float32)
-    filled = 0
-    for part in snapshot.parts:
-        rows = _part_embeddings(blobs, part, dimension)
-        if filled + len(rows) > len(rows_ND):
-            msg = f"snapshot {snapshot.round_id}: expected {len(rows_ND)} eligible, found more"
-            raise SchemaMismatch(msg)
-        rows_ND[filled : filled + len(rows)] = rows
-        filled += len(rows)
-    return rows_ND[:filled]
-
-
-def _part_embeddings(blobs: Blobs, part: SnapshotPart, dimension: int) -> npt.NDArray[np.float32]:
-    frames = read_table(blobs, part.part, SNAPSHOT_PART, columns=["frame_id", "row", "gate"])
-    frames = frames.filter(pc.equal(frames["gate"], ""))
-    embedded = read_table(blobs, part.embedded, EMBEDDED, columns=["frame_id", "embedding"])
-    taken = embedded.take(frames["row"])
-    if taken["frame_id"].to_pylist() != frames["frame_id"].to_pylist():
-        msg = f"{part.part.key}: column row: expected the rows of {part.embedded.key}, found others"
-        raise SchemaMismatch(msg)
-    return _vectors(taken["embedding"], dimension, where=part.embedded.key)
-
-
-def _centers(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.float32]:
-    if snapshot.labeled is None:
-        return np.empty((0, snapshot.embedding_dimension), dtype=np.float32)
-    labeled = read_table(blobs, snapshot.labeled, LABELED, columns=["embedding"])
-    return _vectors(labeled["embedding"], snapshot.embedding_dimension, where=snapshot.labeled.key)
-
-
-def _vectors(column: pa.ChunkedArray, dimension: int, *, where: str) -> npt.NDArray[np.float32]:
-    lengths = pc.list_value_length(column)
-    if column.null_count or not pc.all(pc.equal(lengths, dimension), min_count=0).as_py():
-        msg = f"{where}: column embedding: expected {dimension} numbers in each row"
-        raise SchemaMismatch(msg)
-    values = pc.list_flatten(column).to_numpy().astype(np.float32, copy=False)
-    vectors: npt.NDArray[np.float32] = values.reshape(len(column), dimension)
-    return vectors
-
-
-def _probabilities(
-    blobs: Blobs, scores: Scores | None, frame_ids: pa.ChunkedArray
-) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.float32] | None]:
-    """Give which frames have scores, and these in the frames' order."""
-    if scores is None:
-        return np.zeros(len(frame_ids), dtype=np.bool_), None
-    shape = (-1, len(scores.members), len(scores.class_names))
-    table = pa.concat_tables(
-        [read_table(blobs, part, SCORES) for part in scores.parts] or [SCORES.empty_table()]
-    )
-    width = shape[1] * shape[2]
-    probs = _vectors(table["probs"], width, where=f"scores of {scores.round_id}")
-    rows = pc.index_in(frame_ids, value_set=table["frame_id"].combine_chunks())
-    row_N = rows.fill_null(-1).to_numpy().astype(np.int64)
-    scored = row_N >= 0
-    probs_NMC: npt.NDArray[np.float32] = probs[row_N[scored]].reshape(shape)
-    return scored, probs_NMC
+def _classes(labels: Sequence[str], label_kind: str) -> Sequence[str]:
+    """Give the class of each label; of detection each frame counts for every class on it."""
+    if label_kind != DETECTION:
+        return labels
+    return [name for label in labels for name in classes_in(label)]
 
 
 def _strings(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
@@ -257,12 +221,16 @@ def candidates_table(inputs: SelectionInputs, proposal: Proposal) -> pa.Table:
 
 
 def batch_table(
-    blobs: Blobs, snapshot: Snapshot, inputs: SelectionInputs, proposal: Proposal
+    blobs: Blobs,
+    snapshot: Snapshot,
+    inputs: SelectionInputs,
+    proposal: Proposal,
+    *,
+    scores: BlobRef | None,
 ) -> pa.Table:
     """Give the proposed batch in rank order."""
     chosen = proposal.batch
     frames = _frames(blobs, snapshot, inputs.frame_ids[chosen].tolist())
-    names = np.array([*snapshot.class_names, ""], dtype=np.str_)
     columns = {
         "rank": np.arange(len(chosen), dtype=np.int32),
         **{name: frames[name] for name in ("frame_id", *_BLOB_COLUMNS, "session", "site")},
@@ -274,10 +242,27 @@ def batch_table(
         "inclusion_probability": _nullable(proposal.inclusion[chosen]),
         "draw_probability": _nullable(proposal.draw[chosen]),
         "price_micros": proposal.price_micros[chosen],
-        "pre_label": names[proposal.pre_label].tolist(),
-        "pre_label_score": _nullable(proposal.pre_label_score),
     }
-    return pa.table(columns, schema=BATCH)
+    if snapshot.label_kind == DETECTION:
+        shown = _boxes_shown(blobs, scores, frames["frame_id"].to_pylist(), inputs)
+        columns |= {name: frames[name] for name in ("width", "height")}
+    else:
+        names = np.array([*snapshot.class_names, ""], dtype=np.str_)
+        shown = names[proposal.pre_label].tolist(), proposal.pre_label_score
+    columns |= {"pre_label": shown[0], "pre_label_score": _nullable(shown[1])}
+    return pa.table(columns, schema=batch_schema(snapshot.label_kind))
+
+
+def _boxes_shown(
+    blobs: Blobs, scores: BlobRef | None, frame_ids: list[str], inputs: SelectionInputs
+) -> tuple[list[str], npt.NDArray[np.float64]]:
+    if scores is None:
+        return [""] * len(frame_ids), np.full(len(frame_ids), np.nan)
+    manifest = read_manifest(blobs, scores, Scores)
+    least = inputs.policy.label.pre_label_score_min
+    shown = shown_boxes(blobs, manifest, frame_ids, score_min=least)
+    pairs = [("", np.nan) if one is None else one for one in shown]
+    return [text for text, _ in pairs], np.array([score for _, score in pairs], dtype=np.float64)
 
 
 def _frames(blobs: Blobs, snapshot: Snapshot, frame_ids: list[str]) -> pa.Table:
@@ -285,10 +270,20 @@ def _frames(blobs: Blobs, snapshot: Snapshot, frame_ids: list[str]) -> pa.Table:
     wanted = pa.array(frame_ids, type=pa.string())
     columns = ["frame_id", *_BLOB_COLUMNS, "session", "site"]
     found = [SNAPSHOT_PART.empty_table().select(columns)]
+    sizes = [EMBEDDED.empty_table().select(_SIZED)]
     for part in snapshot.parts:
         frames = read_table(blobs, part.part, SNAPSHOT_PART, columns=columns)
-        found.append(frames.filter(pc.is_in(frames["frame_id"], value_set=wanted)))
+        some = frames.filter(pc.is_in(frames["frame_id"], value_set=wanted))
+        found.append(some)
+        if snapshot.label_kind == DETECTION and some.num_rows:
+            embedded = read_table(blobs, part.embedded, EMBEDDED, columns=_SIZED)
+            rows = pc.index_in(some["frame_id"], value_set=embedded["frame_id"].combine_chunks())
+            sizes.append(embedded.take(rows))
     table = pa.concat_tables(found)
+    if snapshot.label_kind == DETECTION:
+        sized = pa.concat_tables(sizes)
+        table = table.append_column("width", sized["width"])
+        table = table.append_column("height", sized["height"])
     return table.take(pc.index_in(wanted, value_set=table["frame_id"].combine_chunks()))
 
 
@@ -296,9 +291,13 @@ def _nullable(values: npt.NDArray[np.float64]) -> pa.Array:
     return pa.array(values, type=pa.float64(), mask=np.isnan(values))
 
 
-def label_schema_sha256(label_task: str, class_names: tuple[str, ...]) -> str:
+def label_schema_sha256(
+    label_task: str, class_names: tuple[str, ...], label_kind: str = CLASSIFICATION
+) -> str:
     """Give the digest that a batch, its project and its export must agree on."""
-    schema = {"label_task": label_task, "class_names": list(class_names)}
+    schema: dict[str, object] = {"label_task": label_task, "class_names": list(class_names)}
+    if label_kind != CLASSIFICATION:
+        schema["label_kind"] = label_kind
     text = json.dumps(schema, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -322,7 +321,9 @@ def batch_manifest(
         label_task=snapshot.label_task,
         class_names=snapshot.class_names,
         instructions=policy.label.instructions,
-        label_schema_sha256=label_schema_sha256(snapshot.label_task, snapshot.class_names),
+        label_schema_sha256=label_schema_sha256(
+            snapshot.label_task, snapshot.class_names, snapshot.label_kind
+        ),
         snapshot=sources.snapshot,
         scores=sources.scores,
         policy=sources.policy,
@@ -340,8 +341,9 @@ def batch_manifest(
         held=inputs.held,
         n_asked=inputs.n_asked,
         strategy=proposal.strategy,
-        acquisitions=sources.acquisitions,
+        acquisitions=() if snapshot.label_kind == DETECTION else sources.acquisitions,
         candidate_record=candidate_record,
+        label_kind=snapshot.label_kind,
     )
 
 

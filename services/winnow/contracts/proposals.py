@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from winnow.contracts.artifacts import (
-    BATCH,
     CANDIDATES,
     JSON,
     Batch,
     Scores,
     Snapshot,
+    batch_schema,
     read_manifest,
     write_manifest,
     write_table,
@@ -76,8 +76,10 @@ def store_proposal(
     snapshot = read_manifest(blobs, sources.snapshot, Snapshot)
     candidates = candidates_table(inputs, proposal)
     candidates_ref = write_table(blobs, candidates, CANDIDATES, prefix=f"{PREFIX}/candidates")
-    table = batch_table(blobs, snapshot, inputs, proposal)
-    table_ref = write_table(blobs, table, BATCH, prefix=f"{PREFIX}/batches")
+    table = batch_table(blobs, snapshot, inputs, proposal, scores=sources.scores)
+    table_ref = write_table(
+        blobs, table, batch_schema(snapshot.label_kind), prefix=f"{PREFIX}/batches"
+    )
     scores = None if sources.scores is None else read_manifest(blobs, sources.scores, Scores)
     draft = batch_manifest(
         sources,

@@ -88,6 +88,17 @@ def boxes_of(
     return tuple(sorted(boxes))
 
 
+def classes_in(label: str) -> frozenset[str]:
+    """Give the classes of the objects of a detection label.
+
+    Raises
+    ------
+    BadInput
+        See `boxes_of`.
+    """
+    return frozenset(box.class_name for box in boxes_of(label))
+
+
 def _box(pos: int, found: object) -> Box:
     if isinstance(found, dict) and set(found) == {"box", "class"}:
         name, sides = found["class"], found["box"]
