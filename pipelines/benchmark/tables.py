@@ -80,7 +80,7 @@ def gain_rows(found: Found, low: float, high: float) -> list[Row]:
         for row, p_holm in zip(part, corrected, strict=True):
             gain = float(row["gain_points"] or 0)
             certain = p_holm < ALPHA
-            row["p_holm"] = _rounded(p_holm, 5)
+            row["p"], row["p_holm"] = _significant(float(row["p"] or 0)), _significant(p_holm)
             row["verdict"] = ("better" if gain > 0 else "worse") if certain else "undecided"
         rows += part
     return rows
@@ -116,7 +116,7 @@ def needed_rows(found: Found) -> list[Row]:
             needed_S = labels_needed(found, pool, method)
             reached = np.isfinite(needed_S)
             both = reached & np.isfinite(random_S)
-            saved = paired((random_S - needed_S)[both]) if both.any() else None
+            saved = paired(random_S[both] - needed_S[both]) if both.any() else None
             rows.append(
                 {
                     "pool": pool,
@@ -229,8 +229,10 @@ def cost_rows(found: Found) -> list[Row]:
                     "seeds_reached": int(np.isfinite(money_S).sum()),
                     "money": _rounded(float(money_S[both].mean()), 2) if known else None,
                     "of_it_machine": _rounded(float(machine_S[both].mean()), 4) if known else None,
-                    "saved": _rounded(float((base_S - money_S)[both].mean()), 2) if known else None,
-                    "saved_std": _std((base_S - money_S)[both]),
+                    "saved": _rounded(float((base_S[both] - money_S[both]).mean()), 2)
+                    if known
+                    else None,
+                    "saved_std": _std(base_S[both] - money_S[both]),
                 }
             )
     return rows
@@ -315,6 +317,10 @@ def csv_text(rows: Sequence[Row]) -> str:
 
 def _std(values: Floats) -> float | None:
     return _rounded(float(values.std(ddof=1)), 2) if len(values) > 1 else None
+
+
+def _significant(value: float) -> float | None:
+    return None if math.isnan(value) else float(f"{value:.5g}")
 
 
 def _rounded(value: float, digits: int) -> float | None:
