@@ -120,7 +120,7 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "frozen_features",
             "backbone",
         ),
-        "detection": ("grid_detection",),
+        "detection": ("grid_detection", "fpn_detection"),
     }
 )
 """Families of networks by the kind of labels that they learn from, the default first."""

@@ -173,6 +173,7 @@ _MODULES = {
     "frozen_features": "winnow.tasks.frozen_features",
     "backbone": "winnow.tasks.backbone",
     "grid_detection": "winnow.tasks.grid.detection",
+    "fpn_detection": "winnow.tasks.fpn_detection",
 }
 
 
