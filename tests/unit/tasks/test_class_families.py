@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +79,14 @@ def test_every_family_of_a_policy_is_there() -> None:
         for family in families:
             assert task_named(family).kind == kind
             assert task_named(family).name == family
+
+
+def test_the_readme_tells_of_every_family() -> None:
+    text = (Path(__file__).parents[3] / "services" / "README.md").read_text()
+    rows = re.findall(r"^\| `(\w+)(?::[^`]*)?` \| (classification|detection) \|", text, re.M)
+    there = {(family, kind) for kind, families in FAMILIES.items() for family in families}
+    assert len(rows) == len(there)
+    assert set(rows) == there
 
 
 def test_members_of_all_families_make_one_committee(tmp_path: Path) -> None:
@@ -209,7 +219,10 @@ def test_a_killed_training_goes_on_with_the_same_bits(
         ("timm/resnet18", "expected the package timm"),
     ],
 )
-def test_a_network_that_is_not_there_is_told(argument: str, told: str) -> None:
+def test_a_network_that_is_not_there_is_told(
+    argument: str, told: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "timm", None)
     config = replace(CONFIG, task=f"backbone:{argument}")
     with pytest.raises(BadInput, match=told):
         make_backbone(config, rng=np.random.default_rng(0))
