@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from selection import metrics
 from winnow.contracts.amendments import amend, amendment_of
-from winnow.contracts.artifacts import JSON, Batch, Snapshot, read_manifest
+from winnow.contracts.artifacts import JSON, Batch, Scores, Snapshot, read_manifest
 from winnow.contracts.batch_sizes import frames_asked
 from winnow.contracts.batches import PREFIX, Sources
 from winnow.contracts.orders import (
@@ -70,9 +70,9 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
         if view.records.get(BATCHES, batch_id) is not None:
             return []
         world = _look(view, snapshot, policy, ports)
-        stale = why_score_again(view, policy, snapshot)
+        stale = why_score_again(view, policy.scoring.rescoring, _scored_by(event, ports))
     if stale:
-        return [_halted(event.round_id, stale)]
+        return [_halted(event.round_id, f"{stale}; open a round again")]
     try:
         stored, order = _prepare(event, world, policy, ports)
         if stored.batch is not None and (
@@ -153,6 +153,13 @@ def on_expiry_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
             )
             metrics.EXPIRED.inc()
     return []
+
+
+def _scored_by(event: PoolScored, ports: Ports) -> str:
+    """Give the committee version of the scores, which is that of the snapshot or a newer one."""
+    if event.scores is None:
+        return ""
+    return read_manifest(ports.blobs, event.scores, Scores).committee_version
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,8 @@ from winnow.cli.select_gates import (
     wrong_embeddings,
     wrong_probabilities,
 )
-from winnow.cli.select_ids import FrameIds, frame_ids_of
+from winnow.cli.select_ids import FrameIds, frame_ids_of, rows_of
+from winnow.contracts.frame_columns import TAGS, columns_of
 from winnow.domain.errors import BadInput
 from winnow.policy.inputs import SelectionInputs, Strings
 from winnow.policy.model import Policy
@@ -135,8 +136,9 @@ class _Arrays:
             "embeddings": question.embeddings,
             "probs": question.probs,
         }
-        if "examples" in needs.inputs and question.examples is None:
-            msg = "--examples: the policy needs examples for this choice, found none"
+        named = question.policy.selection.examples
+        if "examples" in needs.inputs and question.examples is None and named is None:
+            msg = "--examples: the policy needs examples for this choice and names none, found none"
             raise BadInput(msg)
         axes: dict[Input, tuple[str, ...]] = {
             "embeddings": ("frames", "D"),
@@ -183,6 +185,8 @@ def _assembled(
         labeled.strangers,
     )
     examples = _examples(question.examples, ids, arrays.of.get("embeddings"), refused)
+    if examples is None and "examples" in needs.inputs:
+        examples = _named_examples(question.policy, file, ids, arrays.of["embeddings"], refused)
     table = file.read(columns=sorted(column_names(file, needs)))
     excluded = np.union1d(centers, np.array(sorted(refused.reasons), dtype=np.int64))
     columns = needed_columns(table, needs)
@@ -258,6 +262,26 @@ def _examples(
         msg = f"{path}: expected {embeddings.shape[1]} finite numbers in each row, found {found}"
         raise BadInput(msg)
     return _float32(rows)
+
+
+def _named_examples(
+    policy: Policy, file: pq.ParquetFile, ids: FrameIds, embeddings: Array, refused: Refused
+) -> npt.NDArray[np.float32] | None:
+    """Give the embeddings of the frames that the policy names, by id or by a column."""
+    section = policy.selection.examples
+    assert section is not None, "checked before anything large was read"
+    wanted = np.zeros(len(ids.inner), dtype=np.bool_)
+    rows = rows_of(ids.column, list(section.frame_ids))
+    wanted[rows[rows >= 0]] = True
+    if section.column is not None:
+        there = section.column in file.schema_arrow.names
+        table = file.read(columns=[section.column if there else TAGS])
+        wanted |= section.in_column(columns_of(table, {section.column})[section.column])
+    wanted[sorted(refused.reasons)] = False
+    if not wanted.any():
+        msg = f"selection.examples: expected {section}, found none of them with an embedding"
+        raise BadInput(msg)
+    return _float32(embeddings[wanted])
 
 
 def _float32(rows: Array | None) -> npt.NDArray[np.float32] | None:

@@ -154,6 +154,8 @@ def _strategy(policy: Policy) -> Iterator[str]:
         yield "Every record says which of the two chose, and by which of these numbers."
     else:
         yield f"In every round: {_told(selection.strategy)}"
+    if selection.examples is not None:
+        yield f"Examples of what to look for are {selection.examples}."
 
 
 def _until(policy: Policy) -> Iterator[str]:

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Discriminator, Field, Tag
 
 from winnow.policy.chosen_strategy import AnyStrategy, ChosenStrategy, chosen
+from winnow.policy.examples import ExamplesSection
 from winnow.policy.score_section import NAMES, AcquisitionName, ScoresSection
 from winnow.policy.section import Section
 from winnow.policy.stopping_section import BatchSizeSection
@@ -51,6 +52,10 @@ class SelectionSection(Section):
     cold_start: AnyStrategy = Field(
         default=chosen("kmeans"),
         description="Query strategy until then; it needs no scores.",
+    )
+    examples: ExamplesSection | None = Field(
+        default=None,
+        description="Known failures that the strategy mining looks for in the pool.",
     )
     cold_start_rounds: int = Field(
         default=1,

@@ -394,6 +394,34 @@ def test_examples_may_be_embeddings_or_frames(select: Select, tmp_path: Path) ->
     assert "expected 5 finite numbers" in select(*options, "--examples", "failures.npy").stderr
 
 
+@pytest.mark.parametrize(
+    ("examples", "first"),
+    [
+        ("{frame_ids: [ID]}", {7}),
+        ("{column: incident, value: near_miss}", {3}),
+        ("{frame_ids: [ID], column: incident, value: near_miss}", {3, 7}),
+    ],
+)
+def test_a_policy_may_name_its_examples(
+    select: Select, tmp_path: Path, examples: str, first: set[int]
+) -> None:
+    incidents = ["near_miss" if row == 3 else "" for row in range(60)]
+    given = files(tmp_path, columns={"incident": incidents})
+    rules = f"selection: {{batch_size: {len(first)}, strategy: mining, examples: {examples}}}\n"
+    given.policy = rules.replace("ID", f"'{given.ids[7]}'") + "random_arm: {share: 0}"
+    result = select(*given.write())
+    assert result.exit_code == 0, result.output
+    assert {row["row"] for row in batch(tmp_path)} == first
+    assert "identical" in select("--replay", "out").output
+
+
+def test_examples_that_no_frame_is_are_told(select: Select, tmp_path: Path) -> None:
+    rules = "selection: {batch_size: 2, strategy: mining, examples: {frame_ids: [gone]}}"
+    refused = select(*files(tmp_path, policy=rules).write())
+    assert refused.exit_code == 2
+    assert "selection.examples: expected 1 named frames, found none of them" in refused.stderr
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_a_preset_may_be_named_instead_of_a_file(select: Select, tmp_path: Path, name: str) -> None:
     options = files(tmp_path).write()

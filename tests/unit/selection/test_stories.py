@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from selection import handlers
+from tests.unit.selection import pools
 from tests.unit.selection.pools import store_pool
 from tests.unit.selection.world import POLICY, PRICE, World, halted
 from winnow.contracts.artifacts import BATCH, CANDIDATES, read_table
@@ -417,3 +418,37 @@ def test_labels_of_snapshots_that_do_not_say_where_they_are_from_count_nowhere(
     )
     world.hears(store_pool(world.blobs, rules))
     assert len(world.frames) == 7
+
+
+@pytest.mark.parametrize("tagged", [False, True], ids=["named", "tagged"])
+def test_mining_looks_for_the_failures_that_the_policy_names(world: World, tagged: bool) -> None:
+    world.fund(100 * PRICE)
+    failure = pools.frame_id(8)
+    named = "column: incident, value: near_miss" if tagged else f"frame_ids: ['{failure}']"
+    rules = (
+        f"selection: {{batch_size: 3, strategy: mining, cold_start: random, examples: {{{named}}}}}"
+    )
+    pool = store_pool(
+        world.blobs,
+        rules + "\nrandom_arm: {share: 0}",
+        tags=lambda i: json.dumps({"incident": "near_miss"} if i == 8 else {}),
+    )
+    world.hears(pool)
+    rows = read_table(world.blobs, world.batch.table, BATCH).to_pylist()
+    assert rows[0]["frame_id"] == failure
+    assert all("away from the nearest example" in row["reason"] for row in rows)
+    assert replay_batch(world.blobs, world.row.manifest).identical
+
+
+def test_examples_may_be_labeled_frames_and_must_be_there(world: World) -> None:
+    world.fund(100 * PRICE)
+    rules = "selection: {batch_size: 3, strategy: mining, cold_start: random, examples: {ids}}\n"
+    gone = store_pool(world.blobs, rules.replace("ids", "frame_ids: [gone]"))
+    assert "expected 1 named frames, found none of them among 43" in halted(world.hears(gone))
+    nothing = store_pool(world.blobs, rules.replace(", examples: {ids}", ""))
+    assert "expected what to look for, found none" in halted(world.hears(nothing))
+    labeled = store_pool(
+        world.blobs, rules.replace("ids", f"frame_ids: ['{pools.frame_id(1001)}']")
+    )
+    world.hears(labeled)
+    assert len(world.frames) == 3
