@@ -1,7 +1,8 @@
 """Runs retrain (`python -m retrain`), compiles its graph, or runs one step alone.
 
 `python -m retrain compile OUT.yaml [IMAGE]`
-`python -m retrain step plan round_id=r0 dataset=JSON`, likewise `train` and `register`.
+`python -m retrain step plan round_id=r0 dataset=JSON`, likewise `train`, `evaluate` and
+`register`.
 """
 
 from __future__ import annotations
@@ -35,10 +36,13 @@ def run_step(name: str, given: list[str]) -> str:
         return json.dumps(steps.plan(context, **arguments))
     if name == "train":
         return steps.train_members(context, **arguments)
+    if name == "evaluate":
+        members = json.loads(arguments["members"])
+        round_id, dataset = arguments["round_id"], arguments["dataset"]
+        return steps.evaluate(context, round_id=round_id, dataset=dataset, members=members)
     if name == "register":
-        members = json.loads(arguments.pop("members"))
-        return steps.register(context, **arguments, members=members)
-    msg = f"step: expected plan, train or register, found {name!r}"
+        return steps.register(context, **arguments)
+    msg = f"step: expected plan, train, evaluate or register, found {name!r}"
     raise BadInput(msg)
 
 

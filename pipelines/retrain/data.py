@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
+from winnow.calibration.slices import slices_of
 from winnow.contracts.artifacts import (
     DATASET,
     HOLDOUT,
@@ -22,72 +25,134 @@ from winnow.contracts.references import COLUMNS, frame_refs
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.ports.blobs import Blobs
-from winnow.tasks.examples import Examples, resized
+from winnow.tasks.evaluation import Grouping
+from winnow.tasks.examples import Examples, Values, resized
 from winnow.tasks.task import Task
 
 ARRAY = "application/x-npy"
-Labeled = tuple[str, BlobRef, str]
-"""(frame_id, reference of its bytes, label)"""
+MISTAKES_SHOWN = 5
+SLICED = ("site", "sensor", "vehicle")
+"""Columns of the holdout that are looked at value by value, beside the tags."""
+
+
+@dataclass(frozen=True, slots=True)
+class Labeled:
+    """One frame and its label."""
+
+    frame_id: str
+    frame: BlobRef
+    label: str
+    inclusion_probability: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    labeled: Labeled
+    pixels: npt.NDArray[np.uint8]
+    size: tuple[int, int]
+    target: Values
 
 
 class Pack(Manifest):
-    """Frames as arrays, decoded once; see `winnow.tasks.examples.Examples`."""
+    """Frames as arrays; see `winnow.tasks.examples.Examples`."""
 
     frame_ids: tuple[str, ...]
     pixels: BlobRef
     values: BlobRef
     counts: BlobRef
     sizes: BlobRef
+    inclusion_probabilities: tuple[float | None, ...]
     n_left_out: int
+    """Frames that could not be read; of a holdout also those whose label does not fit."""
 
 
-def training_examples(blobs: Blobs, dataset: Dataset) -> Iterator[Labeled]:
-    """Give the labels of a dataset snapshot."""
-    return _examples(blobs, dataset.table, DATASET)
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How frames become arrays."""
+
+    task: Task
+    class_names: tuple[str, ...]
+    height: int
+    width: int
+    prefix: str
+    strict: bool
+    """Labels that do not fit are mistakes; otherwise their frames are left out and counted."""
 
 
-def holdout_examples(blobs: Blobs, dataset: Dataset) -> Iterator[Labeled]:
-    """Give the labels of all holdouts."""
-    for ref in dataset.holdouts:
-        yield from _examples(blobs, ref, HOLDOUT)
+def training_labels(blobs: Blobs, dataset: Dataset) -> list[Labeled]:
+    """Give the labels of a dataset snapshot.
 
-
-def pack(
-    blobs: Blobs,
-    labeled: Iterable[Labeled],
-    *,
-    task: Task,
-    class_names: Sequence[str],
-    height: int,
-    width: int,
-    prefix: str,
-) -> BlobRef:
-    """Decode frames and store them as arrays; give the reference of the `Pack`.
-
-    Frames that cannot be read or whose label does not fit are left out and counted.
+    Raises
+    ------
+    BadInput
+        A frame is also in a holdout: what is measured there would be worth nothing.
     """
-    frame_ids, targets, pixels, sizes, n_left_out = [], [], [], [], 0
-    for frame_id, ref, label in labeled:
+    columns = ["frame_id", *COLUMNS, "label", "inclusion_probability"]
+    table = read_table(blobs, dataset.table, DATASET, columns=columns)
+    labels = list(_labels(table, table.column("inclusion_probability").to_pylist()))
+    held_out = {one.frame_id for one in holdout_labels(blobs, dataset)}
+    if both := sorted(held_out & {one.frame_id for one in labels}):
+        shown = ", ".join(both[:MISTAKES_SHOWN])
+        msg = f"dataset snapshot {dataset.table.key}: expected no frame of a holdout, found "
+        raise BadInput(f"{msg}{len(both)}: {shown}")
+    return labels
+
+
+def holdout_labels(blobs: Blobs, dataset: Dataset) -> list[Labeled]:
+    """Give the labels of all holdouts."""
+    columns = ["frame_id", *COLUMNS, "label"]
+    tables = [read_table(blobs, ref, HOLDOUT, columns=columns) for ref in dataset.holdouts]
+    return [one for table in tables for one in _labels(table, [None] * table.num_rows)]
+
+
+def holdout_grouping(
+    blobs: Blobs, dataset: Dataset, frame_ids: Sequence[str], *, rare: tuple[str, ...]
+) -> Grouping:
+    """Give sessions and slices of holdout frames, in the order of `frame_ids`."""
+    names = ["frame_id", "session", "tags", *SLICED]
+    rows = {
+        row["frame_id"]: row
+        for ref in dataset.holdouts
+        for row in read_table(blobs, ref, HOLDOUT, columns=names).select(names).to_pylist()
+    }
+    chosen = [rows[frame_id] for frame_id in frame_ids]
+    columns = {name: [row[name] or "" for row in chosen] for name in SLICED}
+    return Grouping(
+        sessions=[f"{row['vehicle']}/{row['session']}" for row in chosen],
+        slices=slices_of(columns, tags=[row["tags"] or "" for row in chosen]),
+        rare=rare,
+    )
+
+
+def pack(blobs: Blobs, labeled: Iterable[Labeled], recipe: Recipe) -> tuple[BlobRef, Pack]:
+    """Decode frames and store them as arrays; frames that cannot be read are left out.
+
+    Raises
+    ------
+    BadInput
+        The recipe is strict and labels do not fit; all are counted, the first five told.
+    """
+    rows: list[_Row] = []
+    n_left_out, mistakes = 0, []
+    for one in labeled:
         try:
-            small, size = resized(blobs.get(ref), height=height, width=width)
-            target = task.target(label, class_names=class_names, size=size)
+            pixels, size = resized(blobs.get(one.frame), height=recipe.height, width=recipe.width)
         except BadInput:
             n_left_out += 1
             continue
-        frame_ids.append(frame_id)
-        targets.append(target)
-        pixels.append(small)
-        sizes.append(size)
-    shape = (len(pixels), 3, height, width)
-    arrays: dict[str, npt.NDArray[np.generic]] = {
-        "pixels": np.stack(pixels) if pixels else np.empty(shape, dtype=np.uint8),
-        "values": np.concatenate(targets) if targets else np.empty((0, 1), dtype=np.float32),
-        "counts": np.array([len(target) for target in targets], dtype=np.int64),
-        "sizes": np.array(sizes, dtype=np.int64).reshape(len(sizes), 2),
-    }
-    refs = {name: put_array(blobs, array, prefix=prefix) for name, array in arrays.items()}
-    document = Pack(frame_ids=tuple(frame_ids), n_left_out=n_left_out, **refs)
-    return write_manifest(blobs, document, prefix=prefix)
+        try:
+            target = recipe.task.target(one.label, class_names=recipe.class_names, size=size)
+        except BadInput as error:
+            n_left_out += 1
+            mistakes.append(f"frame {one.frame_id}: {error}")
+            continue
+        rows.append(_Row(one, pixels, size, target))
+    if mistakes and recipe.strict:
+        shown = "; ".join(mistakes[:MISTAKES_SHOWN])
+        msg = f"dataset snapshot: {len(mistakes)} labels cannot be learned from: {shown}"
+        raise BadInput(msg)
+    document = _stored(blobs, rows, recipe, n_left_out)
+    return write_manifest(blobs, document, prefix=recipe.prefix), document
 
 
 def unpack(blobs: Blobs, ref: BlobRef) -> tuple[Pack, Examples]:
@@ -102,6 +167,12 @@ def unpack(blobs: Blobs, ref: BlobRef) -> tuple[Pack, Examples]:
         weights_N=np.ones(len(counts_N), dtype=np.float32),
     )
     return document, examples
+
+
+def labels_by_class(values: Values, class_names: Sequence[str]) -> dict[str, int]:
+    """Give how many labels (of detection: objects) each class has."""
+    counts = np.bincount(values[:, 0].astype(np.int64), minlength=len(class_names))
+    return dict(zip(class_names, counts.tolist(), strict=True))
 
 
 def calibration_mask(frame_ids: Sequence[str], share: float) -> npt.NDArray[np.bool_]:
@@ -126,10 +197,33 @@ def get_array(blobs: Blobs, ref: BlobRef) -> npt.NDArray[np.generic]:
     return array
 
 
-def _examples(blobs: Blobs, ref: BlobRef, schema: object) -> Iterator[Labeled]:
-    table = read_table(blobs, ref, schema, columns=["frame_id", *COLUMNS, "label"])
+def _labels(table: pa.Table, probabilities: Sequence[float | None]) -> Iterator[Labeled]:
     ids, labels = (table.column(name).to_pylist() for name in ("frame_id", "label"))
-    yield from zip(ids, frame_refs(table), labels, strict=True)
+    rows = zip(ids, frame_refs(table), labels, probabilities, strict=True)
+    return (Labeled(*row) for row in rows)
+
+
+def _stored(
+    blobs: Blobs,
+    rows: Sequence[_Row],
+    recipe: Recipe,
+    n_left_out: int,
+) -> Pack:
+    width = rows[0].target.shape[1] if rows else 1
+    nothing = np.empty((0, 3, recipe.height, recipe.width), dtype=np.uint8)
+    arrays: dict[str, npt.NDArray[np.generic]] = {
+        "pixels": np.stack([row.pixels for row in rows]) if rows else nothing,
+        "values": np.concatenate([np.empty((0, width), np.float32), *(r.target for r in rows)]),
+        "counts": np.array([len(row.target) for row in rows], dtype=np.int64),
+        "sizes": np.array([row.size for row in rows], dtype=np.int64).reshape(len(rows), 2),
+    }
+    refs = {name: put_array(blobs, one, prefix=recipe.prefix) for name, one in arrays.items()}
+    return Pack(
+        frame_ids=tuple(row.labeled.frame_id for row in rows),
+        inclusion_probabilities=tuple(row.labeled.inclusion_probability for row in rows),
+        n_left_out=n_left_out,
+        **refs,
+    )
 
 
 def _fraction(frame_id: str) -> float:

@@ -34,6 +34,12 @@ class RetrainSettings(ServiceSettings):
     torch_threads: int = Field(
         default=1, ge=1, description="Cores for each task; two tasks train side by side."
     )
+    loader_threads: int = Field(
+        default=1, ge=0, description="Threads that prepare batches beside each task's training."
+    )
+    device: Literal["auto", "cpu", "cuda"] = Field(
+        default="auto", description="What members are trained on; `auto`: a GPU if there is one."
+    )
     members_per_task: int = Field(
         default=1, ge=1, description="Members that one task trains; more of them load torch once."
     )

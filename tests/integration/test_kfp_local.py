@@ -14,6 +14,7 @@ import pytest
 
 from retrain import steps
 from retrain.app import make_runner
+from retrain.orders import TRAINED
 from retrain.settings import RetrainSettings
 from tests.unit.training.toy_world import POLICY, put_dataset
 from winnow.adapters.file_blobs import FileBlobs
@@ -130,5 +131,6 @@ def test_a_member_killed_with_9_ends_with_the_same_weights(tmp_path: Path) -> No
 
 
 def checkpoint_of(trained_members: str) -> str:
-    (one,) = steps._TRAINED.validate_json(trained_members)
+    (one,) = TRAINED.validate_json(trained_members)
+    assert one.member is not None
     return one.member.checkpoint.sha256

@@ -88,16 +88,6 @@ LABELED_FRAMES = pa.schema(
     ]
 )
 """Labels as snapshots list them now: gaps, caps and coverage count where these frames are from."""
-"""What every table of labels has."""
-
-LABELED_FRAMES = pa.schema(
-    [
-        *LABELED,
-        *(FRAMES.field(n) for n in ("captured_at", "session", "sensor", "vehicle", "site", "tags")),
-        pa.field("cluster", pa.string()),  # frame_id of the cluster's representative
-    ]
-)
-"""Labels as snapshots list them now: gaps, caps and coverage count where these frames are from."""
 
 SCORES = pa.schema([("frame_id", pa.string()), ("probs", pa.list_(pa.float32()))])
 """`probs` is member-major: value of member m and class c at m * n_classes + c."""
@@ -367,7 +357,8 @@ class Evaluation(Manifest):
     ece_estimator: str = ""
     """How `ece` was estimated, in words."""
     confusion: tuple[tuple[int, ...], ...] = ()
-    """Of classification: frames of class i that were taken for class j."""
+    """Frames (of detection: objects) of class i that were taken for class j; of detection the last
+    row and column stand for nothing there."""
     curves: dict[str, tuple[float, ...]] = {}
     """Of detection: class -> precision at recalls 0, 0.01 … 1 at overlap 0.5."""
     rare_classes: tuple[str, ...] = ()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from winnow.calibration.temperature import fit_temperature, softmax
+from winnow.calibration.temperature import fit_temperature, negative_log_likelihood, softmax
 from winnow.domain.errors import BadInput, SchemaMismatch
 from winnow.tasks.examples import Examples, Values
 from winnow.tasks.task import NetworkConfig, Outputs, Said
@@ -49,6 +49,15 @@ class ClassOutputs:
         """Fit one temperature for all classes."""
         labels_N = class_indices(examples)
         return (fit_temperature(outputs, labels_N, prior_strength=PRIOR_STRENGTH),)
+
+    def calibration_loss(
+        self, outputs: Outputs, examples: Examples, temperatures: Sequence[float]
+    ) -> float:
+        """Give the mean over frames."""
+        if not len(examples):
+            return float("nan")
+        probs_NC = softmax(outputs, temperature=temperatures[0])
+        return negative_log_likelihood(probs_NC, class_indices(examples))
 
     def calibrated(self, outputs: Outputs, temperatures: Sequence[float]) -> Outputs:
         """Give `probs_NC`, rows summing to one."""

@@ -83,8 +83,8 @@ class Matches:
         """
         weights = self._weights(weights_N)
         found = [[_precisions(one, weights).mean(axis=1) for one in row] for row in self.matched]
-        average_CST: Floats = np.array(found)
-        return np.moveaxis(average_CST, 2, 0)
+        average_TCS: Floats = np.array(found).transpose(2, 0, 1)
+        return average_TCS
 
     def curve(self, class_pos: int) -> Floats:
         """Give precision at `RECALLS` of one class at overlap 0.5, objects of any size, [101]."""

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.acquisition.map_information import map_mutual_information
-from winnow.calibration.map_temperature import fit_map_temperature
+from winnow.calibration.map_temperature import fit_map_temperature, map_log_likelihood
 from winnow.domain.boxes import boxes_of
 from winnow.tasks.examples import Examples, Values
 from winnow.tasks.map_decoding import BOX_CHANNELS, boxes_text, decode
@@ -70,6 +70,20 @@ class MapOutputs:
             )
             for c in range(n_classes)
         )
+
+    def calibration_loss(
+        self, outputs: Outputs, examples: Examples, temperatures: Sequence[float]
+    ) -> float:
+        """Give the sum over all maps' clear cells, per object."""
+        n_classes, n_objects = len(temperatures), len(examples.values)
+        if not n_objects:
+            return float("nan")
+        hits, clear = centres(examples, n_classes=n_classes, shape=outputs.shape[2:])
+        sums = [
+            map_log_likelihood(outputs[:, c][clear[:, c]], hits[:, c][clear[:, c]], temperature=t)
+            for c, t in enumerate(temperatures)
+        ]
+        return -sum(sums) / n_objects
 
     def calibrated(self, outputs: Outputs, temperatures: Sequence[float]) -> Outputs:
         """Give probabilities in place of the maps' logits."""

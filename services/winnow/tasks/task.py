@@ -137,6 +137,12 @@ class Task(Protocol):
         """Fit temperatures on frames that the network was not trained on; all 1 for no frames."""
         ...
 
+    def calibration_loss(
+        self, outputs: Outputs, examples: Examples, temperatures: Sequence[float]
+    ) -> float:
+        """Give the negative log-likelihood of labels, nats; NaN where there is nothing to say."""
+        ...
+
     def calibrated(self, outputs: Outputs, temperatures: Sequence[float]) -> Outputs:
         """Turn outputs into calibrated probabilities (and what else the kind's layout has)."""
         ...

@@ -10,14 +10,18 @@ from typing import Any
 import pytest
 import yaml
 
-GRAPHS = ["retrain", "rollout", "open_round"]
+GRAPHS = ["retrain", "rollout", "open_round", "benchmark"]
 
 
 def compiled(name: str, folder: Path) -> dict[str, Any]:
     out = folder / f"{name}.yaml"
     importlib.import_module(f"{name}.__main__").compile_graph(out, "registry/pipelines:7")
-    document: dict[str, Any] = yaml.safe_load(out.read_text())
-    return document
+    return documents(out)[0]
+
+
+def documents(out: Path) -> list[dict[str, Any]]:
+    """Give the graph and, if it asks for anything of Kubernetes, what it asks for."""
+    return list(yaml.safe_load_all(out.read_text()))
 
 
 def dags(graph: dict[str, Any]) -> Iterator[tuple[dict[str, Any], dict[str, Any]]]:
@@ -67,3 +71,31 @@ def test_the_form_of_open_round_explains_every_field(tmp_path: Path) -> None:
     fields = compiled("open_round", tmp_path)["root"]["inputDefinitions"]["parameters"]
     assert {name for name, field in fields.items() if not field.get("description")} == set()
     assert {name for name, field in fields.items() if "defaultValue" not in field} == set()
+
+
+def test_where_members_train_is_a_matter_of_the_run_form(tmp_path: Path) -> None:
+    graph = compiled("retrain", tmp_path)
+    asked = graph["root"]["inputDefinitions"]["parameters"]
+    assert {name: one["defaultValue"] for name, one in asked.items() if one.get("isOptional")} == {
+        "accelerator_type": "nvidia.com/gpu",
+        "accelerator_limit": "0",
+        "cpu_limit": "2",
+        "memory_limit": "8Gi",
+        "node_selector": {},
+        "tolerations": [],
+    }
+    assert all(one.get("description") for one in asked.values())
+    trained_in = graph["deploymentSpec"]["executors"]["exec-train"]["container"]["resources"]
+    assert set(trained_in) == {"accelerator", "resourceCpuLimit", "resourceMemoryLimit"}
+    (platform,) = documents(tmp_path / "retrain.yaml")[1:]
+    train = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["exec-train"]
+    assert "nodeSelectorJson" in train["nodeSelector"]
+    assert "tolerationJson" in train["tolerations"][0]
+
+
+def test_a_run_of_retrain_shows_scalars_confusion_report_and_decision(tmp_path: Path) -> None:
+    evaluate = compiled("retrain", tmp_path)["components"]["comp-evaluate"]
+    shown = evaluate["outputDefinitions"]["artifacts"].values()
+    assert {one["artifactType"]["schemaTitle"] for one in shown} == {
+        "system.Metrics", "system.ClassificationMetrics", "system.HTML", "system.Markdown",
+    }  # fmt: skip

@@ -34,8 +34,9 @@ from winnow.tasks.committee import CommitteeModel
 def run(context: Context, **changes: object) -> str:
     dataset = reference_text(put_dataset(context.blobs, **changes))  # type: ignore[arg-type]
     tasks = steps.plan(context, round_id="r0", dataset=dataset)
-    members = [steps.train_members(context, orders=orders) for orders in tasks]
-    return steps.register(context, round_id="r0", dataset=dataset, members=members)
+    trained = [steps.train_members(context, orders=orders) for orders in tasks]
+    members = steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
+    return steps.register(context, round_id="r0", members=members)
 
 
 def test_a_run_registers_members_and_states_the_round_trained_once(context: Context) -> None:

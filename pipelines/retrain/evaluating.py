@@ -1,0 +1,178 @@
+"""A committee's evaluation on the holdout, and its manifest: what registering enters."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from retrain.data import Pack, holdout_grouping, labels_by_class, put_array, unpack
+from retrain.orders import Trained, prefix_of
+from winnow.contracts.artifacts import (
+    Dataset,
+    Evaluation,
+    Member,
+    Members,
+    StopSet,
+    read_manifest,
+    write_manifest,
+)
+from winnow.domain.blob_ref import BlobRef
+from winnow.domain.errors import TrainingFailed
+from winnow.domain.ids import RoundId, committee_version_of, derived_uuid
+from winnow.estimation.training_weights import effective_sample_size, inclusion_weights
+from winnow.policy.model import Policy, parse_policy
+from winnow.ports.blobs import Blobs
+from winnow.stopping import mean_normalised_entropy
+from winnow.tasks.checkpoint import read_checkpoint, restored
+from winnow.tasks.committee import LoadedMember
+from winnow.tasks.evaluation import ECE_ESTIMATORS, Evaluated, evaluate_committee
+
+RARE_SHARE = 0.5
+"""A class is rare if it has less than this part of an equal share of the labels."""
+
+
+def evaluated_members(
+    blobs: Blobs, *, round_id: str, dataset: BlobRef, trained: Sequence[Trained], device: str
+) -> tuple[Members, Evaluation]:
+    """Measure the members that trained, each and together; store and give both manifests.
+
+    Raises
+    ------
+    TrainingFailed
+        Fewer members trained than the policy asks for.
+    """
+    snapshot = read_manifest(blobs, dataset, Dataset)
+    policy = parse_policy(blobs.get(snapshot.policy))
+    members = _enough(trained, policy, round_id)
+    learned, examples = unpack(blobs, trained[0].train)
+    labels = labels_by_class(examples.values, snapshot.class_names)
+    rare = _rare(labels)
+    document, holdout = unpack(blobs, trained[0].holdout)
+    found = evaluate_committee(
+        [_loaded(blobs, member, snapshot.class_names, device) for member in members],
+        holdout,
+        grouping := holdout_grouping(blobs, snapshot, document.frame_ids, rare=rare),
+        class_names=snapshot.class_names,
+        rng=_rng(snapshot.seed, round_id),
+    )
+    evaluation = Evaluation(
+        committee_version=committee_version_of(RoundId(round_id)),
+        round_id=round_id,
+        holdouts=snapshot.holdouts,
+        n_holdout=len(holdout),
+        n_left_out=document.n_left_out,
+        committee=found.committee,
+        members={m.name: m.metrics | found.members[m.name] for m in members},
+        classes=found.classes,
+        stop_set=_stop_set(blobs, document.frame_ids, found.probs_NMC, round_id),
+        label_kind=snapshot.label_kind,
+        intervals=found.intervals,
+        n_sessions=len(set(grouping.sessions)),
+        slices=found.slices,
+        reliability=tuple((one.confidence, one.accuracy, one.n) for one in found.bins),
+        ece_estimator=ECE_ESTIMATORS[snapshot.label_kind],
+        confusion=found.confusion,
+        curves=found.curves,
+        rare_classes=rare,
+        n_training=labels,
+        effective_sample_size=_effective(policy, learned),
+        notes=_notes(trained, labels, learned, found),
+    )
+    return _members(blobs, snapshot, dataset, trained, evaluation), evaluation
+
+
+def _enough(trained: Sequence[Trained], policy: Policy, round_id: str) -> list[Member]:
+    members = [one.member for one in trained if one.member is not None]
+    least = policy.training.members_min or policy.scoring.members_min
+    if len(members) < min(least, policy.training.members):
+        reasons = "; ".join(f"{one.name}: {one.error}" for one in trained if one.error)
+        msg = f"round {round_id}: expected at least {least} trained members, found {len(members)}"
+        raise TrainingFailed(f"{msg} of {len(trained)} ({reasons})")
+    return members
+
+
+def _rare(labels: Mapping[str, int]) -> tuple[str, ...]:
+    equal_share = sum(labels.values()) / max(1, len(labels))
+    return tuple(name for name, n in labels.items() if n < RARE_SHARE * equal_share)
+
+
+def _loaded(blobs: Blobs, member: Member, class_names: Sequence[str], device: str) -> LoadedMember:
+    where = member.checkpoint.key
+    checkpoint = read_checkpoint(blobs.get(member.checkpoint), where=where)
+    task, network = restored(checkpoint, where=where, class_names=class_names)
+    return LoadedMember(
+        member.name, task, network.to(device), checkpoint.config, member.temperatures
+    )
+
+
+def _rng(seed: int, round_id: str) -> np.random.Generator:
+    key = derived_uuid("bootstrap", seed, round_id).int % 2**63
+    return np.random.Generator(np.random.Philox(key=key))
+
+
+def _effective(policy: Policy, learned: Pack) -> float:
+    if policy.training.weights == "none":
+        return float(len(learned.frame_ids))
+    weights_N = inclusion_weights(
+        learned.inclusion_probabilities, weight_max=policy.training.weight_max
+    )
+    return effective_sample_size(weights_N)
+
+
+def _notes(
+    trained: Sequence[Trained], labels: Mapping[str, int], learned: Pack, found: Evaluated
+) -> tuple[str, ...]:
+    notes = [f"{one.name} did not train: {one.error}" for one in trained if one.error]
+    if empty := [name for name, n in labels.items() if n == 0]:
+        notes.append(f"no label to learn from: {', '.join(empty)}")
+    if learned.n_left_out:
+        notes.append(f"{learned.n_left_out} labeled frames could not be read")
+    if not found.committee:
+        notes.append("no labeled holdout frame: nothing is measured")
+    elif not found.intervals:
+        notes.append("no intervals: the holdout is of one session")
+    return tuple(notes)
+
+
+def _stop_set(
+    blobs: Blobs,
+    frame_ids: Sequence[str],
+    probs_NMC: npt.NDArray[np.float32] | None,
+    round_id: str,
+) -> StopSet | None:
+    if not frame_ids or probs_NMC is None:
+        return None
+    probs = probs_NMC.astype(np.float64)
+    predicted_N = probs.mean(axis=1).argmax(axis=1).astype(np.int32)
+    return StopSet(
+        frames_sha256=hashlib.sha256("\n".join(frame_ids).encode()).hexdigest(),
+        predictions=put_array(blobs, predicted_N, prefix=prefix_of(round_id)),
+        mean_entropy=mean_normalised_entropy(probs),
+    )
+
+
+def _members(
+    blobs: Blobs,
+    snapshot: Dataset,
+    dataset: BlobRef,
+    trained: Sequence[Trained],
+    evaluation: Evaluation,
+) -> Members:
+    members = [one.member for one in trained if one.member is not None]
+    return Members(
+        committee_version=evaluation.committee_version,
+        round_id=evaluation.round_id,
+        task=snapshot.label_task,
+        class_names=snapshot.class_names,
+        config=trained[0].config,
+        dataset_sha256=dataset.sha256,
+        members=tuple(
+            one.model_copy(update={"metrics": evaluation.members[one.name]}) for one in members
+        ),
+        metrics=evaluation.committee,
+        evaluation=write_manifest(blobs, evaluation, prefix=prefix_of(evaluation.round_id)),
+        label_kind=snapshot.label_kind,
+    )

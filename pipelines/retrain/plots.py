@@ -1,0 +1,62 @@
+"""Two plots as SVG: no drawing library in the images, and nothing to load in the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+SIDE = 260
+MARGIN = 36
+COLOURS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#6e7781", "#9a6700", "#0a3069")
+
+
+def reliability_plot(bins: Sequence[tuple[float, float, int]]) -> str:
+    """Draw confidence against accuracy; the area of a dot is the share of the answers."""
+    total = sum(n for _, _, n in bins) or 1
+    dots = [
+        f'<circle cx="{_x(said)}" cy="{_y(right)}" r="{2 + 14 * (n / total) ** 0.5:.1f}" '
+        f'fill="#0969da" fill-opacity="0.6"><title>said {said:.3f}, right {right:.3f}, n = {n:,}'
+        "</title></circle>"
+        for said, right, n in bins
+    ]
+    even = f'<path d="M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}" stroke="#afb8c1" stroke-dasharray="4"/>'
+    return _frame("confidence", "share that was right", [even, *dots])
+
+
+def precision_recall_plot(curves: Mapping[str, Sequence[float]]) -> str:
+    """Draw precision at recalls 0 to 1 of each class."""
+    shapes = []
+    for pos, (name, precisions) in enumerate(curves.items()):
+        colour = COLOURS[pos % len(COLOURS)]
+        last = max(1, len(precisions) - 1)
+        points = " ".join(f"{_x(n / last)},{_y(value)}" for n, value in enumerate(precisions))
+        shapes.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
+        place = f'x="{_x(0.04)}" y="{_y(0.04 + 0.07 * pos)}"'
+        shapes.append(f'<text {place} fill="{colour}">{escape(name)}</text>')
+    return _frame("recall", "precision", shapes)
+
+
+def _frame(across: str, up: str, shapes: Sequence[str]) -> str:
+    size = SIDE + 2 * MARGIN
+    ticks = [
+        f'<text x="{_x(share)}" y="{_y(0) + 16}" text-anchor="middle">{share:g}</text>'
+        f'<text x="{_x(0) - 6}" y="{_y(share) + 4}" text-anchor="end">{share:g}</text>'
+        for share in (0.0, 0.5, 1.0)
+    ]
+    sides = f'x="{_x(0)}" y="{_y(1)}" width="{SIDE}" height="{SIDE}"'
+    box = f'<rect {sides} fill="none" stroke="#d0d7de"/>'
+    names = (
+        f'<text x="{_x(0.5)}" y="{_y(0) + 30}" text-anchor="middle">{across}</text>'
+        f'<text transform="translate(10 {_y(0.5)}) rotate(-90)" text-anchor="middle">{up}</text>'
+    )
+    style = 'font-family="system-ui,sans-serif" font-size="11"'
+    inside = "".join([box, *ticks, names, *shapes])
+    return f'<svg width="{size}" height="{size}" {style} role="img">{inside}</svg>'
+
+
+def _x(share: float) -> float:
+    return round(MARGIN + SIDE * share, 1)
+
+
+def _y(share: float) -> float:
+    return round(MARGIN + SIDE * (1.0 - share), 1)

@@ -1,0 +1,168 @@
+"""The life of one member: its sample of the labels, training, temperatures, checkpoint."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from retrain.data import Pack, calibration_mask, unpack
+from retrain.orders import Order, Trained, prefix_of
+from retrain.settings import RetrainSettings
+from winnow.contracts.artifacts import Member
+from winnow.domain.errors import TrainingFailed
+from winnow.estimation.training_weights import inclusion_weights
+from winnow.ports.blobs import Blobs
+from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
+from winnow.tasks.devices import chosen_device
+from winnow.tasks.examples import Examples, Pixels
+from winnow.tasks.predict import outputs_of
+from winnow.tasks.task import NetworkConfig
+from winnow.tasks.train import TrainConfig, train
+
+if TYPE_CHECKING:
+    import torch
+
+Three = tuple[float, float, float]
+
+CHECKPOINT = "application/x-torch"
+_BOOTSTRAP = 100  # what the random stream is for; the loop's own start at 0
+BLOCK_FRAMES = 256
+
+
+def train_member(blobs: Blobs, settings: RetrainSettings, order: Order) -> Trained:
+    """Train one member and fit its temperatures; a member that fails is told, not raised."""
+    member, error = None, ""
+    try:
+        member = _member(blobs, settings, order)
+    except (TrainingFailed, RuntimeError, MemoryError) as failure:
+        # RuntimeError is what torch raises when an engine or a GPU's memory gives way.
+        error = f"{type(failure).__name__}: {failure}"
+    return Trained(
+        name=order.name,
+        member=member,
+        error=error,
+        train=order.train,
+        holdout=order.holdout,
+        config={k: v for k, v in order.training.model_dump(mode="json").items() if k != "members"},
+    )
+
+
+def _member(blobs: Blobs, settings: RetrainSettings, order: Order) -> Member:
+    document, examples = unpack(blobs, order.train)
+    kept_out = calibration_mask(document.frame_ids, order.training.calibration_share)
+    learned = learned_examples(order, document, examples, kept_out)
+    checkpoint = train(
+        learned,
+        _config(order, learned),
+        file=settings.work_dir / order.round_id / f"{order.name}.pt",
+        checkpoint_seconds=settings.checkpoint_seconds,
+        threads=settings.torch_threads,
+        loaders=settings.loader_threads,
+        device=chosen_device(settings.device),
+    )
+    finished = _calibrated(order, checkpoint, examples.take(np.flatnonzero(kept_out)))
+    data = checkpoint_bytes(finished)
+    return Member(
+        name=order.name,
+        seed=order.seed,
+        checkpoint=blobs.put(data, prefix=prefix_of(order.round_id), media_type=CHECKPOINT),
+        temperatures=finished.temperatures,
+        step=finished.step,
+        metrics=dict(finished.metrics) | {"train_loss": finished.train_loss},
+        compute_ms=checkpoint.compute_ms,
+    )
+
+
+def learned_examples(
+    order: Order, document: Pack, examples: Examples, kept_out: npt.NDArray[np.bool_]
+) -> Examples:
+    """Give what the member learns from: all that calibrates nothing, or a bootstrap sample of it.
+
+    With `training.weights` each counts by how unlikely it was that its frame was chosen.
+    """
+    rows = np.flatnonzero(~kept_out)
+    if order.training.weights == "inclusion":
+        probabilities = [document.inclusion_probabilities[row] for row in rows.tolist()]
+        weights = inclusion_weights(probabilities, weight_max=order.training.weight_max)
+        weights_N = np.ones(len(examples), dtype=np.float32)
+        weights_N[rows] = weights
+        examples = replace(examples, weights_N=weights_N)
+    if order.training.bagging:
+        counter = np.array([0, 0, 0, _BOOTSTRAP], dtype=np.uint64)
+        rng = np.random.Generator(np.random.Philox(key=order.seed, counter=counter))
+        rows = np.sort(rng.choice(rows, size=len(rows)))
+    return examples.take(rows)
+
+
+def _config(order: Order, learned: Examples) -> TrainConfig:
+    training = order.training
+    height, width = training.height_width
+    mean, std = _moments(learned.pixels)
+    return TrainConfig(
+        network=NetworkConfig(
+            task=order.network,
+            class_names=order.class_names,
+            input_height=height,
+            input_width=width,
+            width=training.width,
+            mean=mean,
+            std=std,
+        ),
+        seed=order.seed,
+        epochs=training.epochs,
+        steps_min=training.steps_min,
+        batch_size=training.batch_size,
+        learning_rate=training.learning_rate,
+        weight_decay=training.weight_decay,
+        mixed_precision=training.mixed_precision,
+    )
+
+
+def _moments(pixels: Pixels) -> tuple[Three, Three]:
+    """Give mean and deviation of each channel, in blocks that bound the memory."""
+    sums, squares = np.zeros(3), np.zeros(3)
+    for start in range(0, len(pixels), BLOCK_FRAMES):
+        block = pixels[start : start + BLOCK_FRAMES].astype(np.float64)
+        sums += block.sum(axis=(0, 2, 3))
+        squares += np.square(block, out=block).sum(axis=(0, 2, 3))
+    n = pixels.size // 3
+    mean = sums / n
+    # A channel that never varies (or a single grey level) must not be divided by nothing.
+    std = np.maximum(np.sqrt(np.maximum(squares / n - mean**2, 0.0)), 1.0)
+    return (mean[0].item(), mean[1].item(), mean[2].item()), (
+        std[0].item(),
+        std[1].item(),
+        std[2].item(),
+    )
+
+
+def _calibrated(order: Order, checkpoint: Checkpoint, calibrating: Examples) -> Checkpoint:
+    """Fit temperatures; without optimizer and clock equal members are equal bytes."""
+    task, network = restored(checkpoint, where=order.name)
+    outputs = outputs_of(task, network, calibrating.pixels, checkpoint.config)
+    temperatures = task.calibrate(outputs, calibrating)
+    ones = (1.0,) * len(temperatures)
+    metrics = {
+        "n_calibration": float(len(calibrating)),
+        "calibration_nll_before": task.calibration_loss(outputs, calibrating, ones),
+        "calibration_nll_after": task.calibration_loss(outputs, calibrating, temperatures),
+        "weight_norm": _weight_norm(network.parameters()),
+    }
+    return replace(
+        checkpoint,
+        temperatures=temperatures,
+        metrics={name: value for name, value in metrics.items() if not math.isnan(value)},
+        optimizer={},
+        compute_ms=0,
+    )
+
+
+def _weight_norm(parameters: Iterable[torch.Tensor]) -> float:
+    """Give the Euclidean length of all weights together, for `winnow.stopping.WeightStability`."""
+    squares = (float(weights.detach().double().square().sum()) for weights in parameters)
+    return math.sqrt(math.fsum(squares))
