@@ -12,9 +12,9 @@ import typer
 from rich.console import Console
 
 from benchmark import answers
+from benchmark.plan import METHODS, Plan
 from benchmark.report import FIGURE
 from benchmark.runs import THREADS
-from benchmark.settings import METHODS, Plan
 from winnow.cli.bars import Show, bars
 from winnow.domain.errors import WinnowError
 

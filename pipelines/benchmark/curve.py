@@ -12,9 +12,9 @@ from benchmark.frames import Numbers
 from benchmark.learners import learner_of
 from benchmark.learning import Answers
 from benchmark.methods import Method, method_named
+from benchmark.plan import Plan, PoolKind
 from benchmark.pools import Pool
 from benchmark.selecting import choose, counts_of, starving
-from benchmark.settings import Plan, PoolKind
 from winnow.acquisition.registry import acquisition_of
 from winnow.strategies.typiclust import mean_distances
 

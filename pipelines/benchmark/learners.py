@@ -7,8 +7,8 @@ from dataclasses import replace
 from benchmark.frames import Numbers
 from benchmark.learning import CALIBRATION_MIN, Answers, Learner, kept_out_of
 from benchmark.network import NetworkLearner
+from benchmark.plan import Plan
 from benchmark.pools import Pool
-from benchmark.settings import Plan
 from winnow.tasks.probe import fit_probe
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmark.frames import Frames, Numbers, Rows, Texts, copy_ids
-from benchmark.settings import PoolKind
+from benchmark.plan import PoolKind
 from winnow.constraints.duplicates import duplicate_clusters
 from winnow.domain.errors import BadInput
 from winnow.policy.round_sections import GateSection

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from benchmark.curve import Run, curve_of
 from benchmark.frames import Show, load, write_aside
+from benchmark.plan import Plan, PoolKind
 from benchmark.pools import Pool, pool_of
-from benchmark.settings import Plan, PoolKind
 from benchmark.worst_slice import METHOD, MiningRun, mining_of
 from winnow.domain.errors import TrainingFailed
 

@@ -11,8 +11,8 @@ import numpy as np
 from benchmark.frames import Numbers, Rows, Texts
 from benchmark.learning import Answers
 from benchmark.methods import Method, policy_of
+from benchmark.plan import Plan
 from benchmark.pools import Pool
-from benchmark.settings import Plan
 from winnow.constraints.duplicates import representatives
 from winnow.policy.inputs import SelectionInputs
 from winnow.policy.proposal import Proposal

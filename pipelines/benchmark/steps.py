@@ -9,17 +9,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from pydantic import Field, SecretStr
-from pydantic_settings import BaseSettings, SettingsConfigDict
-
 from benchmark.blocks import markdown, page
 from benchmark.curve import Run
 from benchmark.figure import learning_curves
 from benchmark.frames import Frames, Show, digest_of, frames_of, load, save, write_aside
 from benchmark.ingested import IngestedSource
+from benchmark.plan import Plan
 from benchmark.report import FIGURE, report_of
 from benchmark.runs import orders_of, read_runs, run_all
-from benchmark.settings import Plan
+from benchmark.settings import BenchmarkSettings
 from benchmark.tables import (
     GAIN_BUDGETS,
     Found,
@@ -52,22 +50,6 @@ COPIES = 3
 SIDE_PIXELS = 32
 REPORT, PAGE = "report.md", "report.html"
 JSON = "application/json"
-
-
-class BenchmarkSettings(BaseSettings):
-    """Read from `WINNOW_BENCHMARK_*` by the steps on a cluster."""
-
-    model_config = SettingsConfigDict(
-        env_prefix="WINNOW_BENCHMARK_", frozen=True, extra="forbid", hide_input_in_errors=True
-    )
-
-    blobs_url: SecretStr = Field(description="Object store of what goes from step to step.")
-    ledger_url: SecretStr = Field(
-        default=SecretStr(""), description="Ledger of the ingested pool, for `pool` as data."
-    )
-    work_dir: Path = Field(
-        description="Folder of finished runs: what a killed step goes on from. May be lost."
-    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import numpy as np
 
 from benchmark.curve import Run, Step
 from benchmark.methods import BASELINE
-from benchmark.settings import Plan
+from benchmark.plan import Plan
 from benchmark.statistics import ALPHA, Floats, holm, labels_for, paired
 from benchmark.worst_slice import COMPARED, MiningRun
 

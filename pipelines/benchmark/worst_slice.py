@@ -16,9 +16,9 @@ from benchmark.frames import Numbers, Texts
 from benchmark.learners import learner_of
 from benchmark.learning import Answers
 from benchmark.methods import BASELINE, Method
+from benchmark.plan import Plan
 from benchmark.pools import Pool
 from benchmark.selecting import choose
-from benchmark.settings import Plan
 
 Flags = npt.NDArray[np.bool_]
 COMPARED = (Method("mining", "mining"), Method("badge", "badge"), Method(BASELINE, "random"))

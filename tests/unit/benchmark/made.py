@@ -11,7 +11,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from benchmark.frames import Frames
-from benchmark.settings import Plan
+from benchmark.plan import Plan
 from winnow.ports.frame_source import SourceFrame
 
 CLASSES = ("cat", "dog", "owl")

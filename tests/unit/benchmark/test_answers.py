@@ -10,8 +10,8 @@ import pytest
 from benchmark import answers
 from benchmark.blocks import Paragraph, Points, Table, markdown, page
 from benchmark.curve import Run, Step
+from benchmark.plan import Plan
 from benchmark.report import report_of
-from benchmark.settings import Plan
 from benchmark.statistics import Floats, holm, labels_for, paired
 from benchmark.tables import Found, cost_rows, csv_text, gain_rows, labels_needed, needed_rows
 from winnow.domain.errors import BadInput

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from benchmark.frames import save
+from benchmark.plan import Plan
 from benchmark.runs import orders_of, read_runs, run_all
-from benchmark.settings import Plan
 from benchmark.worst_slice import MiningRun
 from tests.unit.benchmark.made import silent, small_frames, small_plan
 

@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from benchmark import steps
 from benchmark.__main__ import app
 from benchmark.pipeline import DEFAULT_METHODS
-from benchmark.settings import METHODS, Plan
+from benchmark.plan import METHODS, Plan
 from tests.unit.benchmark.made import silent
 from winnow.domain.errors import BadInput
 
