@@ -39,6 +39,7 @@ EXECUTORS = ("loop", "threads", "grouped", "vmap")
 CHOICE, DECODING, OVER_GRPC = 0.95, 1 / 1.1, 0.8
 """Least ratios: to the best way, to decoded pixels in memory, to this process."""
 SHAPES = (
+    ("tiny networks, 32 px", "classification", 32, 4, 8, 256),
     ("small networks, 32 px", "classification", 32, 16, 4, 256),
     ("wide networks, 32 px", "classification", 32, 32, 8, 128),
     ("detectors, 160 px", "grid_detection", 160, 16, 4, 26),
