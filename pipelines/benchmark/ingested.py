@@ -8,6 +8,7 @@ from functools import cached_property
 
 from winnow.contracts.artifacts import FRAMES, ORACLE, read_table
 from winnow.contracts.references import frame_refs
+from winnow.domain.labels import CLASSIFICATION
 from winnow.domain.rows import SourceRow
 from winnow.domain.tables import SHARDS, SOURCES
 from winnow.ports.blobs import Blobs
@@ -39,6 +40,11 @@ class IngestedSource:
         """Classes of all sources."""
         names = [name for row in self._sources for name in row.class_names]
         return tuple(dict.fromkeys(names))
+
+    @property
+    def label_kind(self) -> str:
+        """Of the first source: those of a pool are of one kind."""
+        return self._sources[0].label_kind if self._sources else CLASSIFICATION
 
     @property
     def notes(self) -> tuple[str, ...]:

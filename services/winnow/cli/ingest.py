@@ -40,6 +40,12 @@ def ingest(
         str, typer.Option(help="Keep whole `session`s or near-duplicate `cluster`s together.")
     ] = "",
     source: Annotated[str, typer.Option(help="Name of the source; by default its path's.")] = "",
+    labels: Annotated[
+        str,
+        typer.Option(
+            help="Known labels of a COCO file: the largest box's `class`, or all `boxes`."
+        ),
+    ] = "",
     vehicle: Annotated[str, typer.Option(help="Which vehicle recorded it.")] = "",
     limit: Annotated[int | None, typer.Option(help="Take so many frames, evenly spaced.")] = None,
     vehicle_keys: VehicleKeyFolder = None,
@@ -66,7 +72,7 @@ def ingest(
         topic_prefix=prefix,
     )
     sent = is_sent(path)
-    frames = None if sent else source_named(path)
+    frames = None if sent else source_named(path, labels=labels)
     folder = state if ledger_url or blobs_url else made(state)
     with stores(folder, ledger_url, blobs_url) as (ledger, blobs):
         if frames is None:

@@ -40,12 +40,7 @@ def replay_batch(blobs: Blobs, manifest: BlobRef) -> ReplayReport:
     table = batch_table(blobs, snapshot, inputs, proposal, scores=proposed.scores)
     pairs = [
         ("candidates", proposed.candidates, candidates_table(inputs, proposal), CANDIDATES),
-        (
-            "batch",
-            proposed.table,
-            batch_table(blobs, snapshot, inputs, proposal, scores=proposed.scores),
-            schema,
-        ),
+        ("batch", proposed.table, table, schema),
     ]
     if batch.amendments:
         pairs.append(("amended batch", batch.table, _amended(blobs, proposed, batch), schema))

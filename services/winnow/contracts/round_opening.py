@@ -17,7 +17,7 @@ from winnow.contracts.snapshots import (
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, Conflict, NotFound
 from winnow.domain.ids import RoundId, round_number_of
-from winnow.domain.labels import LabelState
+from winnow.domain.labels import DETECTION, LabelState
 from winnow.domain.money import BudgetKind
 from winnow.domain.tables import (
     COMMITTEES,
@@ -27,6 +27,7 @@ from winnow.domain.tables import (
     CommitteeRow,
     EmbeddedShardRow,
     RoundRow,
+    SourceRow,
 )
 from winnow.policy.model import Policy
 from winnow.policy.rounds import UNDER_WAY
@@ -110,7 +111,8 @@ def check_may_open(
     Conflict
         Too many rounds are under way.
     BadInput
-        Fewer than two classes.
+        Too few classes (classification: two, detection: one), or sources whose known labels are of
+        another kind than the policy's.
     """
     if not tx.records.find(SHARDS, limit=1):
         msg = "round.open: expected frames, found none; winnow ingest PATH"
@@ -121,22 +123,37 @@ def check_may_open(
         msg = f"round.open: expected fewer than {open_max} rounds under way, found {names}"
         raise Conflict(msg)
     class_names = class_names_of(tx.records, policy)
-    if len(set(class_names)) < 2:
+    least = 1 if policy.label.kind == DETECTION else 2
+    if len(set(class_names)) < least:
         found = ", ".join(class_names) or "none"
+        words = {1: "one class", 2: "two classes"}[least]
         msg = (
-            f"round.open: expected at least two classes, found {found}; "
+            f"round.open: expected at least {words}, found {found}; "
             "name them in the policy: label.class_names"
         )
         raise BadInput(msg)
+    _check_kind(tx.records.find(SOURCES), policy)
     if not any(b.kind is BudgetKind.HUMAN_ANNOTATION for b in tx.money.budgets()):
         msg = "round.open: expected a budget; winnow budget allocate human_annotation 100.00"
         raise NotFound(msg)
 
 
+def _check_kind(sources: Sequence[SourceRow], policy: Policy) -> None:
+    others = [s for s in sources if s.class_names and s.label_kind != policy.label.kind]
+    if others:
+        names = ", ".join(f"{source.key} ({source.label_kind})" for source in others)
+        msg = (
+            f"round.open: expected known labels of kind {policy.label.kind} (label.kind), found "
+            f"{names}; winnow ingest --labels boxes takes the boxes of a COCO file"
+        )
+        raise BadInput(msg)
+
+
 def write_snapshot(blobs: Blobs, row: RoundRow, policy: Policy, world: World) -> WrittenSnapshot:
     """Take and store the snapshot of a round; the same world gives the same bytes.
 
-    A committee that learned other classes is left aside: the round starts cold.
+    A committee that learned other classes, or another kind of labels, is left aside: the round
+    starts cold.
     """
     pool = read_pool(blobs, [shard.embedded for shard in world.shards])
     gated = gate_pool(
@@ -145,7 +162,7 @@ def write_snapshot(blobs: Blobs, row: RoundRow, policy: Policy, world: World) ->
         taken=world.taken.keys(),
         holdout_sha256=holdout_digests(blobs, world.holdouts),
     )
-    members = _members(blobs, world)
+    members = _members(blobs, world, policy.label.kind)
     committee = world.committee if members is not None else None
     answers = {frame_id: value for frame_id, value in world.taken.items() if value}
     snapshot = Snapshot(
@@ -162,16 +179,18 @@ def write_snapshot(blobs: Blobs, row: RoundRow, policy: Policy, world: World) ->
         members=committee.members if committee else None,
         holdouts=world.holdouts,
         budget_ids=world.budget_ids,
+        label_kind=policy.label.kind,
     )
     ref = write_manifest(blobs, snapshot, prefix=PREFIX)
     return WrittenSnapshot(ref, snapshot, gated.blocked(), len(members.members) if members else 0)
 
 
-def _members(blobs: Blobs, world: World) -> Members | None:
+def _members(blobs: Blobs, world: World, label_kind: str) -> Members | None:
     if world.committee is None:
         return None
     members = read_manifest(blobs, world.committee.members, Members)
-    return members if members.class_names == world.class_names else None
+    same = (members.label_kind, members.class_names) == (label_kind, world.class_names)
+    return members if same else None
 
 
 def _newest(committees: Sequence[CommitteeRow]) -> CommitteeRow | None:

@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Protocol
 
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.labels import CLASSIFICATION
 
 
 class Row(Protocol):
@@ -50,6 +51,8 @@ class SourceRow:
     group: str = ""
     state: str = "registered"
     due_at: datetime | None = None
+    label_kind: str = CLASSIFICATION
+    """What its known labels are."""
 
 
 @dataclass(frozen=True, slots=True)

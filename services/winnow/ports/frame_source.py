@@ -42,7 +42,12 @@ class FrameSource(Protocol):
 
     @property
     def class_names(self) -> tuple[str, ...]:
-        """Classes of its known labels; empty if it knows none."""
+        """Classes of its known labels; empty if it knows none. Detection has no `nothing`."""
+        ...
+
+    @property
+    def label_kind(self) -> str:
+        """`classification` or `detection`: what its known labels are."""
         ...
 
     @property

@@ -91,6 +91,7 @@ def ingest_frames(
     name = options.source_name or source.name
     positions = _positions(source.n_frames, options.limit)
     known = _known(ledger, blobs, name)
+    _check_kind(known, source, name)
     plan = _plan(source, positions, name, known, options, encoder, on_progress)
     with ThreadPoolExecutor(PUTS_AT_ONCE) as threads:
         gathered = Gathering(blobs, threads, name, known, plan, options)
@@ -99,7 +100,7 @@ def ingest_frames(
             gathered.add(pos, frame)
             on_progress("storing frames", done, len(positions))
         gathered.finish()
-    row = _source_row(blobs, name, source.class_names, known, gathered)
+    row = _source_row(blobs, name, source, known, gathered)
     paid = register(
         ledger,
         row,
@@ -138,6 +139,18 @@ def _check(options: IngestOptions, source: FrameSource) -> None:
             f"--holdout: expected known labels to measure against, found none in {source.name} "
             f"({'; '.join(source.notes)}). Leave --holdout away, or put the images into one "
             "sub-folder per class."
+        )
+        raise BadInput(msg)
+
+
+def _check_kind(known: Known, source: FrameSource, name: str) -> None:
+    before = known.row
+    if before is None or not (before.class_names and source.class_names):
+        return
+    if before.label_kind != source.label_kind:
+        msg = (
+            f"{name}: expected labels of kind {before.label_kind}, as it was ingested before, "
+            f"found {source.label_kind}; --source gives it another name"
         )
         raise BadInput(msg)
 
@@ -192,17 +205,18 @@ def _plan(
 def _source_row(
     blobs: Blobs,
     name: str,
-    class_names: tuple[str, ...],
+    source: FrameSource,
     known: Known,
     gathered: Gathering,
 ) -> SourceRow:
     before = known.row.class_names if known.row else ()
-    added = tuple(label for label in class_names if label not in before)
+    added = tuple(label for label in source.class_names if label not in before)
     return SourceRow(
         key=name,
         class_names=before + added,
         holdout=_holdout_ref(blobs, known, gathered.holdout),
         oracle=_oracle_ref(blobs, known, gathered.labels),
+        label_kind=source.label_kind,
     )
 
 

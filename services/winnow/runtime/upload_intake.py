@@ -15,8 +15,10 @@ from pydantic import ValidationError
 
 from winnow.contracts.artifacts import JSON, canonical_json
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.boxes import classes_in
 from winnow.domain.errors import BadInput, IntegrityError, SchemaMismatch
 from winnow.domain.ids import FrameId
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.evidence.upload_manifest import UploadedFrame, UploadSelectionManifest
 from winnow.ports.blobs import Blobs
 from winnow.ports.frame_source import SourceFrame
@@ -125,8 +127,20 @@ class UploadedSource:
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """Classes of known labels; empty for a vehicle on the road."""
-        labels = {frame.known_label for frame in self._manifest.frames}
-        return tuple(sorted(label for label in labels if label is not None))
+        if self.label_kind == DETECTION:
+            return tuple(sorted(frozenset().union(*map(classes_in, self._labels))))
+        return tuple(sorted(self._labels))
+
+    @property
+    def label_kind(self) -> str:
+        """Detection if known labels are lists of boxes."""
+        boxes = bool(self._labels) and all(label.startswith("[") for label in self._labels)
+        return DETECTION if boxes else CLASSIFICATION
+
+    @cached_property
+    def _labels(self) -> frozenset[str]:
+        labels = (frame.known_label for frame in self._manifest.frames)
+        return frozenset(label for label in labels if label is not None)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
+from winnow.domain.labels import CLASSIFICATION
 from winnow.ports.frame_source import SourceFrame
 
 PAIRS = (("x_train", "y_train"), ("x", "y"), ("images", "labels"), ("X", "y"), ("data", "target"))
@@ -62,6 +63,11 @@ class ArraySource:
             msg = f"{where}: expected one row of different names, found {given.tolist()}"
             raise BadInput(msg)
         return names
+
+    @property
+    def label_kind(self) -> str:
+        """Its labels are classes."""
+        return CLASSIFICATION
 
     @property
     def notes(self) -> tuple[str, ...]:

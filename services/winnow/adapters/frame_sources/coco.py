@@ -15,11 +15,14 @@ from winnow.adapters.frame_sources.media import (
     media_type_of,
     read_frame_file,
 )
+from winnow.domain.boxes import label_of
 from winnow.domain.errors import BadInput
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.ports.frame_source import SourceFrame
 
 NOTHING = "nothing"
 """Class of an image without boxes."""
+NO_BOXES = label_of(())
 MISSING_SHOWN = 10
 UNREADABLE = (
     OSError, EOFError, NotImplementedError, RuntimeError, zipfile.BadZipFile, zlib.error,
@@ -28,7 +31,10 @@ UNREADABLE = (
 
 
 class CocoSource:
-    """Images of a COCO file, in its order; an image's class is that of its largest box.
+    """Images of a COCO file, in its order.
+
+    For classification an image's class is that of its largest box; for detection its label is all
+    of them, in whole pixels and cut at the frame's edges.
 
     Fields of an image beyond the standard: `archive` (zip file, relative to the COCO file),
     `session`, `site`, `sensor`, `captured_at`, `privacy_blocked`, `calibrated`; the rest are tags.
@@ -39,7 +45,8 @@ class CocoSource:
         No COCO file, no images, or images that are not there: all of them are counted.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, label_kind: str = CLASSIFICATION) -> None:
+        self.label_kind = label_kind
         self._path = path.resolve()
         self._file: CocoFile = read_coco(path)
         self._where = [self._locate(image) for image in self._file.images]
@@ -58,22 +65,38 @@ class CocoSource:
 
     @cached_property
     def class_names(self) -> tuple[str, ...]:
-        """Categories in the order of their ids, and `nothing` if an image has no box."""
+        """Categories in the order of their ids; of classes also `nothing`, if one has no box."""
         if not self._file.has_annotations:
             return ()
+        if self.label_kind == DETECTION:
+            return self._file.categories
         empty = any(image.label is None for image in self._file.images)
         return (*self._file.categories, *((NOTHING,) if empty else ()))
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """How boxes became classes."""
+        """How boxes became labels."""
         if not self._file.has_annotations:
             return ("no annotations: no known labels",)
+        if self.label_kind == DETECTION:
+            return self._notes_on_boxes()
         n_empty = sum(image.label is None for image in self._file.images)
         notes = [f"a frame's class is that of its largest box; {n_empty} without boxes: {NOTHING}"]
         if self._file.n_without_area:
             notes.append(f"{self._file.n_without_area} box(es) without area left out")
         return tuple(notes)
+
+    def _notes_on_boxes(self) -> tuple[str, ...]:
+        file = self._file
+        n_empty = sum(image.boxes == NO_BOXES for image in file.images)
+        counted = {
+            "without area left out": file.n_without_area,
+            "outside their frame left out": file.n_outside,
+            "around a crowd left out": file.n_crowds,
+            "cut at the edge of their frame": file.n_clipped,
+        }
+        told = (f"{n} box(es) {what}" for what, n in counted.items() if n)
+        return (f"labels are boxes; {n_empty} frame(s) without any", *told)
 
     def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:
         """Give the images in the order of the file."""
@@ -87,12 +110,12 @@ class CocoSource:
                 archive.close()
 
     def _frame(self, image: CocoImage, data: bytes) -> SourceFrame:
-        label = (image.label or NOTHING) if self._file.has_annotations else None
+        label = image.boxes if self.label_kind == DETECTION else image.label or NOTHING
         return SourceFrame(
             data=data,
             name=f"{image.archive}/{image.file_name}" if image.archive else image.file_name,
             media_type=media_type_of(image.file_name),
-            label=label,
+            label=label if self._file.has_annotations else None,
             session=image.text("session"),
             captured_at=_time(image.text("captured_at") or image.text("date_captured")),
             site=image.text("site") or image.text("town"),

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from winnow.domain.boxes import Box, label_of
 from winnow.domain.errors import BadInput
 
 OWN_FIELDS = frozenset(
@@ -36,6 +38,7 @@ class _Annotation(BaseModel):
     image_id: int | str
     category_id: int
     bbox: tuple[float, float, float, float]
+    iscrowd: bool = False
 
 
 class _Document(BaseModel):
@@ -52,6 +55,8 @@ class CocoImage:
     archive: str
     label: str | None
     """Class of the largest box; None without one."""
+    boxes: str
+    """All boxes as the text of a detection label, whole pixels inside the frame."""
     fields: Mapping[str, object]
     """Fields beyond id, name, archive and size."""
 
@@ -83,12 +88,18 @@ class CocoImage:
 
 @dataclass(frozen=True, slots=True)
 class CocoFile:
-    """A COCO file, as far as classification needs it."""
+    """A COCO file, and how many of its boxes are not as they should be."""
 
     images: tuple[CocoImage, ...]
     categories: tuple[str, ...]
     has_annotations: bool
     n_without_area: int
+    n_outside: int = 0
+    """Boxes of which nothing lies inside the frame; left out of detection labels."""
+    n_clipped: int = 0
+    """Boxes that were cut at the frame's edge."""
+    n_crowds: int = 0
+    """Boxes around many objects at once; left out of detection labels."""
 
 
 def read_coco(path: Path) -> CocoFile:
@@ -129,14 +140,62 @@ def _classified(document: _Document, path: Path) -> CocoFile:
         # Strictly larger: among equals the first in the file wins.
         if area > largest.get(box.image_id, (0.0, ""))[0]:
             largest[box.image_id] = (area, names[box.category_id])
+    drawn = _Drawn(document, names)
     images = tuple(
         CocoImage(
             file_name=image.file_name,
             archive=image.archive,
             label=largest[image.id][1] if image.id in largest else None,
+            boxes=label_of(drawn.of_image.get(image.id, ())),
             fields=dict(image.model_extra or {}),
         )
         for image in document.images
     )
     ordered = tuple(names[number] for number in sorted(names))
-    return CocoFile(images, ordered, bool(document.annotations), n_without_area)
+    return CocoFile(
+        images,
+        ordered,
+        bool(document.annotations),
+        n_without_area,
+        n_outside=drawn.n_outside,
+        n_clipped=drawn.n_clipped,
+        n_crowds=drawn.n_crowds,
+    )
+
+
+class _Drawn:
+    """Boxes in whole pixels, by image; what is wrong with the others is counted."""
+
+    def __init__(self, document: _Document, names: Mapping[int, str]) -> None:
+        self.of_image: dict[int | str, list[Box]] = {}
+        self.n_outside = self.n_clipped = self.n_crowds = 0
+        sizes = {image.id: (image.width, image.height) for image in document.images}
+        for one in document.annotations:
+            if one.iscrowd:
+                self.n_crowds += 1
+                continue
+            _, _, width, height = one.bbox
+            if not (width > 0 and height > 0 and all(map(math.isfinite, one.bbox))):
+                continue
+            box = self._inside(one, names[one.category_id], sizes.get(one.image_id, (None, None)))
+            if box.width <= 0 or box.height <= 0:
+                self.n_outside += 1
+            else:
+                self.of_image.setdefault(one.image_id, []).append(box)
+
+    def _inside(self, one: _Annotation, name: str, size: tuple[int | None, int | None]) -> Box:
+        """Round a box's edges to whole pixels, at least one wide, and cut it at the frame's."""
+        x, y, width, height = one.bbox
+        left, right = _edges(x, x + width)
+        top, bottom = _edges(y, y + height)
+        x_end = right if size[0] is None else min(right, size[0])
+        y_end = bottom if size[1] is None else min(bottom, size[1])
+        box = Box(name, max(left, 0), max(top, 0), x_end - max(left, 0), y_end - max(top, 0))
+        cut = (box.x, box.y, x_end, y_end) != (left, top, right, bottom)
+        self.n_clipped += cut and box.width > 0 and box.height > 0
+        return box
+
+
+def _edges(low: float, high: float) -> tuple[int, int]:
+    first, last = math.floor(low + 0.5), math.floor(high + 0.5)
+    return (first, last) if last > first else (math.floor(low), math.floor(low) + 1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from winnow.adapters.frame_sources.media import IMAGE_TYPES, media_type_of, read_frame_file
 from winnow.domain.errors import BadInput
+from winnow.domain.labels import CLASSIFICATION
 from winnow.ports.frame_source import SourceFrame
 
 SPLITS = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
@@ -58,6 +59,11 @@ class FolderSource:
         """Names of the class sub-folders, sorted; empty if there are none."""
         depth = self._class_depth
         return () if depth is None else tuple(sorted({p[depth] for p in self._folders}))
+
+    @property
+    def label_kind(self) -> str:
+        """Its labels are classes."""
+        return CLASSIFICATION
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from winnow.domain.boxes import label_of
+from winnow.domain.labels import DETECTION
 from winnow.ports.frame_source import SourceFrame
 from winnow.testing.roads.setting import CLASS_NAMES, RoadsSetting
 from winnow.testing.roads.town import RoadFrame, Town
@@ -31,6 +32,11 @@ class RoadsSource:
     def class_names(self) -> tuple[str, ...]:
         """Car, truck, person, bicycle."""
         return CLASS_NAMES
+
+    @property
+    def label_kind(self) -> str:
+        """Its labels are boxes."""
+        return DETECTION
 
     @property
     def notes(self) -> tuple[str, ...]:
