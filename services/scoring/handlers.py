@@ -167,6 +167,7 @@ def _with_next_part(
         n_classes=len(snapshot.class_names),
         frames_per_call=frames_per_call,
         prefix=_prefix(row.key),
+        label_kind=snapshot.label_kind,
     )
     FRAMES.inc(scored.n_scored)
     PART_SECONDS.observe(scored.compute_ms / 1000)
@@ -192,7 +193,8 @@ def _close(
     halted: str = "",
 ) -> list[Event]:
     """Write the scores manifest, pay for what was computed, say how it ended."""
-    scores, n_scored = _write_scores(row, snapshot, blobs)
+    scores, n_scored, members = _write_scores(row, snapshot, blobs)
+    row = replace(row, members_answered=members)
     stored = tx.records.get(SCORING_RUNS, row.key)
     if stored is None or stored.state != "scoring" or stored.n_again != row.n_again:
         return []  # another process was faster; what it stated counts
@@ -233,7 +235,9 @@ def _ended(new: ScoringRunRow, old: ScoringRunRow) -> ScoringRunRow:
     return new
 
 
-def _write_scores(row: ScoringRunRow, snapshot: Snapshot, blobs: Blobs) -> tuple[BlobRef, int]:
+def _write_scores(
+    row: ScoringRunRow, snapshot: Snapshot, blobs: Blobs
+) -> tuple[BlobRef, int, tuple[str, ...]]:
     by_pos = {
         pos: (ref, answered) for (pos, ref), answered in zip(row.parts, row.answered, strict=True)
     }
@@ -243,17 +247,20 @@ def _write_scores(row: ScoringRunRow, snapshot: Snapshot, blobs: Blobs) -> tuple
         members=row.members_answered,
         n_classes=len(snapshot.class_names),
         prefix=_prefix(row.key),
+        label_kind=snapshot.label_kind,
     )
     scores = Scores(
         round_id=row.key,
         committee_version=row.committee_version,
-        members=row.members_answered,
+        members=gathered.members,
         class_names=snapshot.class_names,
         parts=gathered.parts,
         n_scored=gathered.n_scored,
         member_digests=gathered.digests,
+        label_kind=snapshot.label_kind,
     )
-    return write_manifest(blobs, scores, prefix=_prefix(row.key)), gathered.n_scored
+    ref = write_manifest(blobs, scores, prefix=_prefix(row.key))
+    return ref, gathered.n_scored, gathered.members
 
 
 def _shortfall(row: ScoringRunRow, section: ScoringSection, n_scored: int, n_eligible: int) -> str:

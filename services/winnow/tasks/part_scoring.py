@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.contracts.artifacts import (
+    DETECTION_SCORES,
     SCORES,
     SNAPSHOT_PART,
     SnapshotPart,
@@ -22,9 +24,14 @@ from winnow.contracts.references import COLUMNS, frame_refs
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Retryable
 from winnow.domain.ids import CommitteeVersion
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.ports.blobs import Blobs
 from winnow.ports.committee import Committee, CommitteeAnswer
 from winnow.tasks.blocks import read_ahead
+
+_ID = ["frame_id"]
+MEMBERS_JOIN = "+"
+"""Between the names of members whose outputs are digested together."""
 
 Probs = npt.NDArray[np.float32]
 
@@ -43,6 +50,7 @@ class ScoredPart:
 class GatheredScores:
     """All parts, in snapshot order, holding the same members."""
 
+    members: tuple[str, ...]
     parts: tuple[BlobRef, ...]
     n_scored: int
     digests: tuple[tuple[str, str], ...]
@@ -58,10 +66,13 @@ def score_part(
     n_classes: int,
     frames_per_call: int,
     prefix: str,
+    label_kind: str = CLASSIFICATION,
 ) -> ScoredPart:
     """Score the part's eligible frames and store the answers.
 
-    At most twice `frames_per_call` frames' bytes are in memory at once.
+    At most twice `frames_per_call` frames' bytes are in memory at once. What a detection committee
+    says cannot be split by members afterwards: frames of calls that other members answered than
+    most are left out, as not scored.
 
     Raises
     ------
@@ -75,6 +86,8 @@ def score_part(
     answers = [
         committee.score(version, frames) for frames in read_ahead(blobs, refs, size=frames_per_call)
     ]
+    if label_kind == DETECTION:
+        return _detection_part(blobs, part, eligible.column("frame_id"), answers, prefix=prefix)
     answered = tuple(m for m in expected if all(m in a.members_answered for a in answers))
     if not answered:
         msg = f"part {part.part.key}: expected a member that answers every frame, found none"
@@ -95,8 +108,11 @@ def gather_parts(
     members: tuple[str, ...],
     n_classes: int,
     prefix: str,
+    label_kind: str = CLASSIFICATION,
 ) -> GatheredScores:
     """Bring every part to the same members, an empty table where a part is missing.
+
+    Of detection, parts that other members answered than most frames are empty too.
 
     Parameters
     ----------
@@ -105,6 +121,8 @@ def gather_parts(
     members
         Those that answered all parts; who did not is cut out of the parts that it answered.
     """
+    if label_kind == DETECTION:
+        return _gather_detection(blobs, scored, prefix=prefix)
     digests = {member: hashlib.sha256() for member in members}
     parts, n_scored = [], 0
     for one in scored:
@@ -121,7 +139,71 @@ def gather_parts(
         for m, member in enumerate(members):
             digests[member].update(np.ascontiguousarray(kept_NMC[:, m]).tobytes())
     sums = tuple((member, digest.hexdigest()) for member, digest in digests.items())
-    return GatheredScores(tuple(parts), n_scored, sums)
+    return GatheredScores(members, tuple(parts), n_scored, sums)
+
+
+def _detection_part(
+    blobs: Blobs,
+    part: SnapshotPart,
+    frame_ids: pa.ChunkedArray,
+    answers: Sequence[CommitteeAnswer],
+    *,
+    prefix: str,
+) -> ScoredPart:
+    n_by_members: Counter[tuple[str, ...]] = Counter()
+    for answer in answers:
+        n_by_members[answer.members_answered] += len(answer.boxes)
+    answered = _most(n_by_members)
+    if answers and not answered:
+        msg = f"part {part.part.key}: expected a member that answers, found none"
+        raise Retryable(msg)
+    tables, start = [DETECTION_SCORES.empty_table()], 0
+    for answer in answers:
+        information_NC = answer.map_information()
+        n = len(information_NC)
+        if answer.members_answered == answered:
+            ids = frame_ids.slice(start, n)
+            columns = [ids, list(information_NC), list(answer.boxes)]
+            tables.append(pa.table(columns, schema=DETECTION_SCORES))
+        start += n
+    table = pa.concat_tables(tables)
+    return ScoredPart(
+        scores=write_table(blobs, table, DETECTION_SCORES, prefix=prefix),
+        answered=answered,
+        n_scored=table.num_rows,
+        compute_ms=sum(answer.compute_ms for answer in answers),
+    )
+
+
+def _most(n_by_members: Mapping[tuple[str, ...], int]) -> tuple[str, ...]:
+    """Give the members that answered most frames; among equals the most of them, then by name."""
+    order = sorted(n_by_members, key=lambda names: (-n_by_members[names], -len(names), names))
+    return order[0] if order else ()
+
+
+def _gather_detection(
+    blobs: Blobs, scored: Sequence[tuple[BlobRef, tuple[str, ...]] | None], *, prefix: str
+) -> GatheredScores:
+    counts = [
+        0 if one is None else read_table(blobs, one[0], DETECTION_SCORES, columns=_ID).num_rows
+        for one in scored
+    ]
+    n_by_members: Counter[tuple[str, ...]] = Counter()
+    for one, n in zip(scored, counts, strict=True):
+        if one is not None:
+            n_by_members[one[1]] += n
+    members = _most(n_by_members)
+    digest, parts, n_scored = hashlib.sha256(), [], 0
+    for one, n in zip(scored, counts, strict=True):
+        if one is None or one[1] != members:
+            empty = DETECTION_SCORES.empty_table()
+            parts.append(write_table(blobs, empty, DETECTION_SCORES, prefix=prefix))
+            continue
+        parts.append(one[0])
+        n_scored += n
+        digest.update(bytes.fromhex(one[0].sha256))
+    sums = ((MEMBERS_JOIN.join(members), digest.hexdigest()),)
+    return GatheredScores(members, tuple(parts), n_scored, sums)
 
 
 def _joined(answers: Sequence[CommitteeAnswer], members: tuple[str, ...], n_classes: int) -> Probs:
