@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -114,7 +116,7 @@ def _finished(
     # Each process computes on one core: more threads in each would only wait for each other.
     os.environ.update(dict.fromkeys(THREADS, "1"))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context) as workers:
+    with ProcessPoolExecutor(jobs, context, initializer=_die_with_parent) as workers:
         waiting = [workers.submit(do, plan, frames_file, folder, order) for order in orders]
         try:
             for one in as_completed(waiting):
@@ -125,6 +127,19 @@ def _finished(
             raise TrainingFailed(msg) from error
         finally:
             workers.shutdown(cancel_futures=True)
+
+
+def _die_with_parent() -> None:
+    """End this process when the one that started it is gone, even by kill -9."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 @lru_cache(maxsize=2)
