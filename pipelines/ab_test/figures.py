@@ -34,6 +34,8 @@ def improvements_png(places: Sequence[PlaceResult]) -> bytes:
 
     A bar is the mean over places, a dot one place.
     """
+    from matplotlib.patches import Patch
+
     interest = places[0].setting.interest
     groups = [*interest, INTEREST, ALL_CLASSES]
     figure = _figure(12, 4.2)
@@ -46,7 +48,8 @@ def improvements_png(places: Sequence[PlaceResult]) -> bytes:
         axis.set_title(TITLES[test], fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("weighted AP against the reference, %")
-    axes[0].legend(frameon=False, fontsize=9)
+    handles = [Patch(color=COLOURS[method], label=method) for method in METHODS]
+    axes[0].legend(handles=handles, frameon=False, fontsize=9)
     return _png(figure)
 
 
@@ -104,8 +107,7 @@ def _bars(
         values = [100 * one.relative for one in found if one is not None]
         if not values:
             continue
-        label = method if x == 0 else None
-        axis.bar(x + offset, np.mean(values), 0.25, color=COLOURS[method], label=label)
+        axis.bar(x + offset, np.mean(values), 0.25, color=COLOURS[method])
         axis.plot([x + offset] * len(values), values, ".", color="black", markersize=3, alpha=0.6)
 
 

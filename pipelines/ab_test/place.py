@@ -12,13 +12,13 @@ import numpy.typing as npt
 from ab_test.frames import Flags, Frame, Positions, in_time
 from ab_test.setting import AbSetting
 from ab_test.splits import leak_groups
-from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.constraints.duplicates import duplicate_clusters
 from winnow.constraints.gates import GateThresholds, flag_gate, quality_gate
 from winnow.constraints.perceptual_hash import perceptual_hash
 from winnow.constraints.pixels import luma
 from winnow.domain.boxes import boxes_of
 from winnow.domain.errors import BadInput
+from winnow.ports.encoder import Encoder
 from winnow.ports.frame_source import FrameSource, SourceFrame
 from winnow.tasks.decode import decode_rgb
 from winnow.tasks.examples import Examples, Pixels, Values, examples_of
@@ -40,7 +40,7 @@ class Place:
     clusters_N: npt.NDArray[np.int64]
     """First position of each frame's near-duplicate cluster."""
     groups_N: Positions
-    """See `winnow`'s rule that nothing leaks: sessions and clusters are on one side of a border."""
+    """See `leak_groups`: sessions and clusters are on one side of every border."""
     reference: Positions
     holdout: Positions
     pool: Positions
@@ -48,8 +48,13 @@ class Place:
     """Gate → frames that it left out."""
 
 
-def place_of(source: FrameSource, setting: AbSetting) -> Place:
+def place_of(source: FrameSource, setting: AbSetting, encoder: Encoder) -> Place:
     """Read a source, leave out what a round's gates would, and deal its sessions out.
+
+    Parameters
+    ----------
+    encoder
+        Tells near-duplicates, beside the perceptual hash.
 
     Raises
     ------
@@ -61,7 +66,7 @@ def place_of(source: FrameSource, setting: AbSetting) -> Place:
         known = ", ".join(source.class_names) or "none"
         msg = f"{source.name}: expected the classes {', '.join(missing)}, found {known}"
         raise BadInput(msg)
-    read = _Reader(setting, source.class_names)
+    read = _Reader(setting, source.class_names, encoder)
     for frame in source.frames():
         read.add(frame)
     if not read.frames:
@@ -87,13 +92,13 @@ def place_of(source: FrameSource, setting: AbSetting) -> Place:
 class _Reader:
     """Takes frames one by one; keeps pixels at the network's size, never the encoded bytes."""
 
-    def __init__(self, setting: AbSetting, class_names: Sequence[str]) -> None:
+    def __init__(self, setting: AbSetting, class_names: Sequence[str], encoder: Encoder) -> None:
         self.frames: list[Frame] = []
         self.blocked: Counter[str] = Counter()
         self._setting = setting
         self._class_names = class_names
         self._task = task_named(setting.network)
-        self._encoder = PixelEncoder()
+        self._encoder = encoder
         self._pixels: list[Pixels] = []
         self._targets: list[Values] = []
         self._hashes: list[int] = []

@@ -25,6 +25,7 @@ from ab_test.report import markdown, render
 from ab_test.results import PlaceResult
 from ab_test.setting import AbSetting
 from winnow.adapters.frame_sources.open import open_source
+from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.domain.errors import BadInput, DomainError
 from winnow.ports.frame_source import FrameSource
 from winnow.testing.roads.setting import is_roads, setting_of
@@ -66,7 +67,7 @@ def compare(
         return found
     folder.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
-        place=place_of(source_named(place), setting),
+        place=place_of(source_named(place), setting, PixelEncoder()),
         setting=setting,
         folder=folder,
         manual_frame_ids=None if manual is None else manual.read_text("utf-8").split(),

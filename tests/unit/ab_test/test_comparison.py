@@ -1,0 +1,131 @@
+"""A whole comparison on a small town: resumable, told in one page, the same as a graph's steps."""
+
+from __future__ import annotations
+
+from html import escape
+from pathlib import Path
+
+import pytest
+
+from ab_test import cluster, steps
+from ab_test.place import Place, place_of
+from ab_test.results import HOLDOUT, REFERENCE, UNION, PlaceResult, verdicts
+from ab_test.setting import AbSetting, read_setting
+from winnow.adapters.pixel_encoder import PixelEncoder
+from winnow.domain.errors import BadInput
+from winnow.testing.roads.setting import setting_of
+from winnow.testing.roads.source import RoadsSource
+
+TOWN = "roads:town=77,frames=420,session_frames=12,night_share=0.5"
+SETTING = AbSetting(
+    reference_frames=24,
+    holdout_frames=12,
+    reference_gap_seconds=0.4,
+    batch_frames=24,
+    segment_frames=6,
+    gap_seconds=0.2,
+    members=2,
+    n_splits=2,
+    input_width=80,
+    input_height=48,
+    width=4,
+    steps=3,
+    draws=4,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("town")
+
+
+@pytest.fixture(scope="module")
+def place() -> Place:
+    return place_of(steps.source_named(TOWN), SETTING, PixelEncoder())
+
+
+@pytest.fixture(scope="module")
+def result(folder: Path) -> PlaceResult:
+    return steps.compare(TOWN, SETTING, folder, manual=None, done=lambda _: None)
+
+
+def test_every_method_has_its_frames_labeled_and_every_model_is_tested(result: PlaceResult) -> None:
+    assert {one.method: len(set(one.frame_ids)) for one in result.chosen} == {
+        "committee": 24, "manual": 24, "random": 24,
+    }  # fmt: skip
+    asked = {(score.split, score.method, score.test) for score in result.scores}
+    assert len(asked) == 2 * 4 * 3
+    assert {score.n_objects for score in result.scores if score.test == HOLDOUT} != {0}
+    assert sum(result.blocked.values()) > 0
+
+
+def test_roles_share_no_session(result: PlaceResult, place: Place) -> None:
+    sessions = [
+        {place.frames[pos].session for pos in rows.tolist()}
+        for rows in (place.reference, place.holdout, place.pool)
+    ]
+    assert not sessions[0] & sessions[1]
+    assert not sessions[2] & (sessions[0] | sessions[1])
+    assert all(place.frames[pos].tags["time_of_day"] == "night" for pos in place.pool.tolist())
+    assert result.n_pool == len(place.pool)
+
+
+def test_a_finished_place_is_taken_as_it_is_and_a_killed_one_ends_the_same(
+    result: PlaceResult, folder: Path
+) -> None:
+    told: list[str] = []
+    again = steps.compare(TOWN, SETTING, folder, manual=None, done=told.append)
+    assert again.model_dump_json() == result.model_dump_json()
+    (folder / "result.json").unlink()
+    (folder / "manual-1.pt").unlink()
+    after = steps.compare(TOWN, SETTING, folder, manual=None, done=told.append)
+    assert after.model_dump_json() == result.model_dump_json()
+
+
+def test_the_page_says_what_came_out(result: PlaceResult, folder: Path, tmp_path: Path) -> None:
+    (copy := tmp_path / "in").mkdir()
+    for name in ("result.json", "gallery.png"):
+        (copy / name).write_bytes((folder / name).read_bytes())
+    page, note = tmp_path / "page.html", tmp_path / "note.md"
+    metrics = cluster.report_places([str(copy)], page=str(page), note=str(note))
+    text = page.read_text()
+    for verdict in verdicts([result]):
+        assert escape(verdict.question) in text
+        assert verdict.question in metrics
+        assert verdict.question in note.read_text()
+    assert "data:image/png;base64," in text
+    assert REFERENCE in text
+
+
+def test_a_list_replaces_the_curator(result: PlaceResult, tmp_path: Path) -> None:
+    (one,) = [one for one in result.chosen if one.method == "random"]
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(reversed(one.frame_ids)))
+    quick = SETTING.model_copy(update={"n_splits": 1, "steps": 1})
+    found = steps.compare(TOWN, quick, tmp_path / "p", manual=listed, done=lambda _: None)
+    (manual,) = [one for one in found.chosen if one.method == "manual"]
+    assert manual.frame_ids == tuple(reversed(one.frame_ids))
+
+
+def test_a_pool_that_is_too_small_is_told_and_so_is_an_unknown_class() -> None:
+    small = RoadsSource(setting_of("roads:town=77,frames=30"))
+    with pytest.raises(BadInput, match="expected 24 frames or more in the pool"):
+        place_of(small, SETTING, PixelEncoder())
+    wolves = SETTING.model_copy(update={"interest": ("wolf",)})
+    with pytest.raises(BadInput, match="expected the classes wolf, found car, truck"):
+        place_of(small, wolves, PixelEncoder())
+
+
+def test_all_mistakes_of_a_setting_are_told(tmp_path: Path) -> None:
+    file = tmp_path / "setting.yaml"
+    file.write_text("members: 1\nstep: 3\n")
+    with pytest.raises(BadInput, match=r"2 mistake\(s\)") as error:
+        read_setting(file)
+    assert "members" in str(error.value)
+    assert "step" in str(error.value)
+
+
+def test_verdicts_count_only_what_is_known(result: PlaceResult) -> None:
+    gain, *_ = verdicts([result, result])
+    assert gain.n_places == 2
+    assert result.improvement("committee", UNION, "wolf") is None
