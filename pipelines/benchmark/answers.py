@@ -21,6 +21,7 @@ from benchmark.tables import (
 LOW_MAX = 0.1
 MIDDLE = (0.25, 0.5)
 CORE_SET = "k_center"
+REPEATS_MIN = 0.005
 REPEAT_FIELDS = ("repeated_share", "points_beside_plain")
 CHECKS = (
     "Is the pool too easy or nearly exhausted? Compare the first budget's accuracy with the last: "
@@ -54,7 +55,7 @@ def best(found: Found, pool: str, where: Sequence[int]) -> tuple[str, float, flo
     The p-value is corrected for the number of methods.
     """
     gains = {name: found.gains(pool, name)[:, where].mean(axis=1) for name in found.rivals}
-    tests = {name: paired(values) for name, values in gains.items()}
+    tests = {name: paired(values, step=found.step_points) for name, values in gains.items()}
     corrected = dict(zip(tests, holm([test.p for test in tests.values()]), strict=True))
     name = max(tests, key=lambda one: tests[one].mean)
     return name, tests[name].mean, corrected[name]
@@ -92,8 +93,12 @@ def winner(found: Found, where: Sequence[int], what: str) -> str:
 
 def _is_level(found: Found, pool: str, one: str, other: str, where: Sequence[int]) -> bool:
     apart = found.accuracy(pool, one)[:, where] - found.accuracy(pool, other)[:, where]
-    test = paired(apart.mean(axis=1))
+    test = paired(apart.mean(axis=1), step=found.step_points)
     return not test.p < ALPHA
+
+
+def _full(found: Found) -> str:
+    return "what all labels give" if found.plan.budgets[-1] == 1 else "the largest budget"
 
 
 def told_seeds(n: int) -> str:
@@ -122,7 +127,7 @@ def verdict(found: Found) -> tuple[str, bool]:
     higher = [row for row in rows if float(row["gain_points"] or 0) > 0]
     lost = f" {len(worse)} are certainly worse: {_named(worse)}." if worse else ""
     if certain:
-        text = f"{len(certain)} of {len(rows)} comparisons with random are certainly better"
+        text = f"Certainly better than random in {len(certain)} of {len(rows)} comparisons"
         return f"{text} (paired t-test, Holm): {_named(certain)}.{lost}", False
     if not higher:
         return f"**No method beats random anywhere** in {len(rows)} comparisons.{lost}", True
@@ -150,11 +155,11 @@ def fewest_labels(found: Found) -> str:
     share = float(first["saved_share"] or 0)
     if share <= 0:
         return (
-            f"To come within one point of what all labels give, random needs {base['labels']:.0f} "
+            f"To come within one point of {_full(found)}, random needs {base['labels']:.0f} "
             f"labels; no method needs fewer (`{first['method']}`: {first['labels']:.0f})."
         )
     return (
-        f"To come within one point of what all labels give ({found.full_accuracy.mean():.1f} %), "
+        f"To come within one point of {_full(found)} ({found.full_accuracy.mean():.1f} %), "
         f"**`{first['method']}`** needs {first['labels']:.0f} labels and random "
         f"{base['labels']:.0f}: {share:.0%} fewer ({_one_test(first['p'])})."
     )
@@ -211,6 +216,9 @@ def duplicates(found: Found) -> list[str]:
         most = max(by_name, key=lambda name: by_name[name][0])
         hurt = min(by_name, key=lambda name: by_name[name][1])
         what = "without a gate" if pool == "duplicated" else "behind the duplicate gate"
+        if by_name[most][0] < REPEATS_MIN:
+            texts.append(f"With near-duplicates {what} no method buys a frame again.")
+            continue
         texts.append(
             f"With near-duplicates {what}, `{most}` buys the most repeats: {by_name[most][0]:.0%} "
             f"of its labels at {_told(found, MIDDLE)} (random: {by_name[BASELINE][0]:.0%}); "
@@ -292,7 +300,7 @@ def cold_start(found: Found) -> str:
     if found.plan.budgets[0] > LOW_MAX:
         return "No low budget was measured."
     name = found.rivals[0] if found.rivals else BASELINE
-    test = paired(found.gains(found.plan.pools[0], name)[:, 0])
+    test = paired(found.gains(found.plan.pools[0], name)[:, 0], step=found.step_points)
     spread = "" if np.isnan(test.std) else f" ± {test.std:.2f}"
     return (
         f"Cold start: typical frames as the first {100 * found.plan.budgets[0]:g} % give "

@@ -27,10 +27,17 @@ class Paired:
     """Smallest mean difference that a single test of this spread would find."""
 
 
-def paired(differences_S: Floats) -> Paired:
+def paired(differences_S: Floats, *, step: float = 0.0) -> Paired:
     """Test whether the mean of paired differences is 0.
 
     Student's t; differences that are all equal are certain, unless they are 0.
+
+    Parameters
+    ----------
+    step
+        Smallest difference that can be measured, e.g. one frame of the holdout. Each value is
+        rounded to it, so its variance grows by step²/12 for both: three seeds that happen to
+        agree to the frame prove nothing.
 
     Examples
     --------
@@ -44,11 +51,12 @@ def paired(differences_S: Floats) -> Paired:
     if n < 2:
         return Paired(mean, math.nan, math.nan, math.nan, math.nan)
     std = float(differences_S.std(ddof=1))
-    detectable = float(student.ppf(1 - ALPHA / 2, n - 1)) * std / math.sqrt(n)
-    if std < 1e-12:
+    wide = math.sqrt(std**2 + step**2 / 6)
+    detectable = float(student.ppf(1 - ALPHA / 2, n - 1)) * wide / math.sqrt(n)
+    if wide < 1e-12:
         same = abs(mean) < 1e-12
         return Paired(mean, 0.0, 0.0 if same else math.inf, 1.0 if same else 0.0, 0.0)
-    t = mean / (std / math.sqrt(n))
+    t = mean / (wide / math.sqrt(n))
     return Paired(mean, std, t, float(2 * student.sf(abs(t), n - 1)), detectable)
 
 

@@ -59,6 +59,11 @@ class Found:
         return self.accuracy(pool, method) - self.accuracy(pool, BASELINE)
 
     @property
+    def step_points(self) -> float:
+        """Give what one frame of the holdout counts."""
+        return 100 / self.curves[0].n_holdout
+
+    @property
     def rivals(self) -> list[str]:
         """Give all methods but the baseline."""
         return [name for name in self.plan.methods if name != BASELINE]
@@ -88,7 +93,7 @@ def gain_rows(found: Found, low: float, high: float) -> list[Row]:
 
 def _gain(found: Found, pool: str, method: str, place: int) -> Row:
     differences_S = found.gains(pool, method)[:, place]
-    test = paired(differences_S)
+    test = paired(differences_S, step=found.step_points)
     ours, base = found.accuracy(pool, method)[:, place], found.accuracy(pool, BASELINE)[:, place]
     labels = found.values(pool, method, lambda step: step.n_labels)[:, place]
     return {
@@ -193,7 +198,7 @@ def repeat_rows(found: Found) -> list[Row]:
             repeats_SB = found.values(pool, method, lambda step: step.n_repeats)
             labels_SB = found.values(pool, method, lambda step: step.n_labels)
             for place, share in enumerate(found.plan.budgets):
-                test = paired(lost_SB[:, place])
+                test = paired(lost_SB[:, place], step=found.step_points)
                 part = float((repeats_SB / labels_SB)[:, place].mean())
                 rows.append(
                     {

@@ -49,7 +49,7 @@ def found(gain: float, *, seeds: int = 5, seconds: float = 0.0) -> Found:
 
 def test_a_clear_gain_is_certain_and_the_winner_is_named() -> None:
     text, check = answers.verdict(found(5.0))
-    assert text.startswith("4 of 5 comparisons")
+    assert text.startswith("Certainly better than random in 4 of 5 comparisons")
     assert not check
     assert "**`margin`** has the highest mean" in answers.winner(found(5.0), [2, 3], "middle")
 
@@ -110,6 +110,13 @@ def test_holm_is_larger_than_what_it_corrects_and_leaves_nan_alone() -> None:
 def test_equal_differences_are_certain_unless_they_are_zero() -> None:
     assert paired(np.array([1.0, 1.0, 1.0])).p == 0
     assert paired(np.array([0.0, 0.0, 0.0])).p == 1
+
+
+def test_three_seeds_that_agree_to_the_frame_prove_little() -> None:
+    one_frame = 100 / 359
+    found = paired(np.full(3, 2 * one_frame), step=one_frame)
+    assert found.std == 0
+    assert 0.005 < found.p < 0.05
 
 
 def test_the_page_escapes_and_the_markdown_does_not() -> None:
