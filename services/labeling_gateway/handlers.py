@@ -20,6 +20,7 @@ from winnow.contracts.task_starts import (
 from winnow.contracts.tasks import (
     OPEN,
     earlier_tasks,
+    frame_sizes,
     next_attempt,
     project_of,
     task_rows,
@@ -108,6 +109,7 @@ def on_collect_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
     with ports.ledger.snapshot() as view:
         rows = [view.records.get(TASKS, answer.task_id) for answer in answers]
         batches = _batches(view, ports, {row.batch_id for row in rows if row})
+    sizes = {key: frame_sizes(ports.blobs, batch) for key, batch in batches.items()}
     documents = [
         write_answer(ports.blobs, answer, pre_label=row.pre_label if row else "", prefix=PREFIX)
         for answer, row in zip(answers, rows, strict=True)
@@ -115,7 +117,7 @@ def on_collect_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
     now = ports.clock.now()
     events: list[Event] = []
     for answer, document in zip(answers, documents, strict=True):
-        events += _take(tx, batches, answer, document, now)
+        events += _take(tx, batches, answer, document, now, sizes=sizes)
     if not tx.records.insert(CURSORS, CursorRow(CURSOR, after)):
         tx.records.update(CURSORS, CURSOR, lambda row: replace(row, cursor=after))
     return events
@@ -178,6 +180,8 @@ def _take(
     answer: Answer,
     document: BlobRef,
     now: datetime,
+    *,
+    sizes: Mapping[str, Mapping[str, tuple[int, int]]],
 ) -> list[Event]:
     """Take one answer, or leave it to a person if it cannot be taken; never lose it."""
     row = tx.records.get(TASKS, answer.task_id)
@@ -185,7 +189,8 @@ def _take(
         metrics.ANSWERS.labels("duplicate").inc()
         return []
     batch = batches.get(row.batch_id) if row else None
-    problem = problem_of(tx, row, batch, answer)
+    size = sizes.get(row.batch_id, {}).get(row.frame_id) if row else None
+    problem = problem_of(tx, row, batch, answer, size=size)
     if problem:
         _keep_exception(tx, answer, document, problem, round_id=row.round_id if row else "")
     if row is None or batch is None or problem not in {"", "unpaid"}:

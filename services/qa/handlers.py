@@ -252,7 +252,7 @@ def _judge(
         release_inspection(tx, item, "skipped by the reviewer", case.now)
     else:
         commit_inspection(tx, item, case.now)
-    defects = defects_of(item, answer)
+    defects = defects_of(item, answer, label_kind=case.batch.label_kind)
     role = Role.ADJUDICATOR if item.adjudicated else Role.REVIEWER
     verdict = Verdict(
         kind=verdict_kind(item, defects, reworks_max=case.policy.qa.reworks_max),

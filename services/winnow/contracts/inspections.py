@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
+from winnow.agreement.labels import defects_between
 from winnow.contracts.artifacts import Batch
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import NotFound
+from winnow.domain.errors import BadInput, NotFound
 from winnow.domain.events import LabelReviewed, VerdictKind
 from winnow.domain.ids import (
     BatchId,
@@ -24,7 +25,7 @@ from winnow.domain.ids import (
     task_id_of,
 )
 from winnow.domain.labeling_rows import QaItemRow
-from winnow.domain.labels import Actor, LabelRevision, LabelState, Role, Transition
+from winnow.domain.labels import DETECTION, Actor, LabelRevision, LabelState, Role, Transition
 from winnow.domain.money import BudgetKind, Commit, Release, Reserve
 from winnow.domain.tables import QA_ITEMS
 from winnow.ports.labeling_tool import Answer, PreAnnotation, Project, WorkItem
@@ -32,8 +33,11 @@ from winnow.ports.ledger import Transaction
 
 QA = Actor("qa", Role.QA_SERVICE)
 INSTRUCTIONS = "Is the label right? Answer `passed`, or the class that the frame shows."
-WRONG_CLASS = "WRONG_CLASS"
+BOX_INSTRUCTIONS = (
+    "Are the boxes right? Answer `passed`, or draw each object of the classes as it should be."
+)
 UNLABELABLE = "UNLABELABLE"
+UNREADABLE_REVIEW = "UNREADABLE_REVIEW"
 PASSED = "passed"
 
 
@@ -56,8 +60,9 @@ def review_project(batch: Batch) -> Project:
     return Project(
         batch_id=_review_batch(batch.batch_id),
         class_names=batch.class_names,
-        instructions=INSTRUCTIONS,
+        instructions=BOX_INSTRUCTIONS if batch.label_kind == DETECTION else INSTRUCTIONS,
         schema_sha256=batch.label_schema_sha256,
+        label_kind=batch.label_kind,
     )
 
 
@@ -141,11 +146,16 @@ def release_inspection(
         tx.money.release(Release(release_id, held.reservation_id, reason, at, expired=expired))
 
 
-def defects_of(item: QaItemRow, answer: Answer) -> tuple[str, ...]:
-    """Give what a reviewer found wrong."""
+def defects_of(item: QaItemRow, answer: Answer, *, label_kind: str) -> tuple[str, ...]:
+    """Give what a reviewer found wrong; boxes by the rule of `winnow.agreement.labels`."""
     if answer.skipped:
         return (UNLABELABLE,)
-    return () if answer.label in {PASSED, item.label} else (WRONG_CLASS,)
+    if answer.label == PASSED:
+        return ()
+    try:
+        return defects_between(item.label, answer.label, label_kind=label_kind)
+    except BadInput:  # boxes that nobody can read, but certainly not that the label is right
+        return (UNREADABLE_REVIEW,)
 
 
 def verdict_kind(item: QaItemRow, defects: Sequence[str], *, reworks_max: int) -> VerdictKind:

@@ -81,6 +81,7 @@ def write_dataset(
         holdouts=batch.holdouts,
         policy=batch.policy,
         seed=batch.seed,
+        label_kind=batch.label_kind,
     )
     return write_manifest(blobs, dataset, prefix=PREFIX)
 

@@ -15,9 +15,8 @@ from winnow.agreement.inspection import (
     Weights,
     drawn,
     inclusion_probabilities,
-    rare_labels,
 )
-from winnow.agreement.majority import majority_vote
+from winnow.agreement.labels import rare_of, same_label, vote_on
 from winnow.contracts.artifacts import BATCH, Batch, Manifest, read_table, write_table
 from winnow.contracts.artifacts import read_manifest as _read_manifest
 from winnow.contracts.artifacts import write_manifest as _write_manifest
@@ -82,14 +81,15 @@ def lot_of(
 ) -> Lot:
     """Give the lot of a batch's first answers.
 
-    Several answers for a frame are one label: what most annotators said. A tie is adjudicated.
+    Several answers for a frame are one label, see `winnow.agreement.labels.vote_on`; a tie is
+    adjudicated.
     """
     by_frame = sorted(
         (item for item in items if item.state == "answered"), key=lambda i: (i.frame_id, i.slot)
     )
     leads, others = [], []
     for _, some in groupby(by_frame, key=lambda item: item.frame_id):
-        lead, rest = _lead(tuple(some))
+        lead, rest = _lead(tuple(some), batch.label_kind)
         leads.append(lead)
         others += rest
     return Lot(tuple(leads), tuple(others), _risk(leads, pre_labels, batch, section))
@@ -189,8 +189,8 @@ def has_defect(item: QaItemRow) -> bool:
     return item.state in {"returned", "rejected"}
 
 
-def _lead(answers: tuple[QaItemRow, ...]) -> tuple[QaItemRow, list[QaItemRow]]:
-    vote = majority_vote([answer.label for answer in answers])
+def _lead(answers: tuple[QaItemRow, ...], label_kind: str) -> tuple[QaItemRow, list[QaItemRow]]:
+    vote = vote_on([answer.label for answer in answers], label_kind=label_kind)
     pos = next(pos for pos, answer in enumerate(answers) if answer.label == vote.label)
     lead = replace(
         answers[pos],
@@ -205,13 +205,17 @@ def _risk(
 ) -> Risk:
     labels = [lead.label for lead in leads]
     shown = [pre_labels.get(lead.frame_id) or "" for lead in leads]
-    differs = [bool(pre) and pre != label for pre, label in zip(shown, labels, strict=True)]
+    kind = batch.label_kind
+    differs = [
+        bool(pre) and not same_label(pre, label, label_kind=kind)
+        for pre, label in zip(shown, labels, strict=True)
+    ]
     certain = [
         lead.adjudicated or (pre == lead.label and lead.effort_ms < section.effort_ms_floor)
         for pre, lead in zip(shown, leads, strict=True)
     ]
     return Risk(
         differs_N=np.array(differs, dtype=np.bool_),
-        rare_N=rare_labels(labels, len(batch.class_names)),
+        rare_N=rare_of(labels, len(batch.class_names), label_kind=kind),
         certain_N=np.array(certain, dtype=np.bool_),
     )

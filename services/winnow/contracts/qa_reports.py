@@ -12,12 +12,14 @@ from typing import Literal
 import pyarrow as pa
 
 from winnow.agreement.inspection import STEP
+from winnow.agreement.labels import classes_of, likeness
 from winnow.agreement.nominal import codes_of, krippendorff_alpha
 from winnow.contracts.artifacts import BATCH, Batch, read_table, write_table
 from winnow.contracts.qa_lots import PREFIX, QaPlan, defect_rate, has_defect, is_sampled, read_plan
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import derived_uuid
 from winnow.domain.labeling_rows import QaBatchRow, QaItemRow
+from winnow.domain.labels import DETECTION
 from winnow.estimation.poisson_sampling import Estimate
 from winnow.evidence.artifact import Producer
 from winnow.evidence.qa_report import QaReport, Rate, SamplingPlan, Slice
@@ -91,7 +93,7 @@ def qa_report(
         n_adjudicated=sum(item.adjudicated for item in reviewed),
         rework_rate=_share(returned, len(first)),
         first_pass_yield=_share(sum(item.state == "passed" for item in first), len(first)),
-        agreement_alpha=_alpha(items, batch.slots),
+        agreement_alpha=_alpha(items, batch),
         pre_label_agreement=_pre_label_agreement(blobs, batch, items),
         slices=tuple(_slices(blobs, batch, items, inclusion)),
         reviewers=tuple(sorted({item.reviewer for item in reviewed})),
@@ -146,9 +148,10 @@ def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
 
 
-def _alpha(items: Sequence[QaItemRow], n_slots: int) -> float | None:
-    if n_slots < 2:
-        return None
+def _alpha(items: Sequence[QaItemRow], batch: Batch) -> float | None:
+    n_slots = batch.slots
+    if n_slots < 2 or batch.label_kind == DETECTION:
+        return None  # of boxes there are no values to count coincidences of
     labels: dict[str, list[str]] = {}
     for item in items:
         if item.attempt == 1:
@@ -162,29 +165,33 @@ def _pre_label_agreement(blobs: Blobs, batch: Batch, items: Sequence[QaItemRow])
     table = read_table(blobs, batch.table, BATCH, columns=columns)
     shown = dict(zip(*(table[name].to_pylist() for name in columns), strict=True))
     compared = [
-        item.label == shown[item.frame_id]
+        likeness(item.label, shown[item.frame_id], label_kind=batch.label_kind)
         for item in items
         if item.attempt == 1 and item.label and shown.get(item.frame_id)
     ]
-    return _share(sum(compared), len(compared))
+    return sum(compared) / len(compared) if compared else None
 
 
 def _slices(
     blobs: Blobs, batch: Batch, items: Sequence[QaItemRow], inclusion: Mapping[str, float]
 ) -> list[Slice]:
     """Cut the lot by class, arm and site."""
-    labels = {item.frame_id: item.label for item in items if item.attempt == 1 and item.label}
+    labels: dict[str, frozenset[str]] = {
+        item.frame_id: classes_of(item.label, label_kind=batch.label_kind)
+        for item in items
+        if item.attempt == 1 and item.label
+    }
     columns = ["frame_id", "arm", "site"]
     rows = read_table(blobs, batch.table, BATCH, columns=columns).to_pylist()
     kinds = {
         "class": labels,
-        "arm": {row["frame_id"]: row["arm"] or "" for row in rows},
-        "site": {row["frame_id"]: row["site"] or "" for row in rows},
+        "arm": {row["frame_id"]: frozenset({row["arm"] or ""}) for row in rows},
+        "site": {row["frame_id"]: frozenset({row["site"] or ""}) for row in rows},
     }
     return [
-        _slice(name, value, items, {f: p for f, p in inclusion.items() if by.get(f) == value})
+        _slice(name, value, items, {f: p for f, p in inclusion.items() if value in by.get(f, ())})
         for name, by in kinds.items()
-        for value in sorted({by[frame_id] for frame_id in inclusion if frame_id in by})
+        for value in sorted({value for frame_id in inclusion for value in by.get(frame_id, ())})
     ]
 
 

@@ -11,12 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from winnow.agreement.majority import majority_vote
+from winnow.agreement.labels import vote_on
 from winnow.contracts.answers import SCHEMA_VERSION, review_status
 from winnow.contracts.artifacts import Batch
 from winnow.contracts.orders import FIRST_ATTEMPT
 from winnow.contracts.tasks import OPEN, slots_of
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.boxes import boxes_of
+from winnow.domain.errors import BadInput
 from winnow.domain.events import TaskClosed, TaskOutcome
 from winnow.domain.ids import (
     BatchId,
@@ -28,7 +30,15 @@ from winnow.domain.ids import (
     reservation_id_of,
 )
 from winnow.domain.labeling_rows import TaskRow
-from winnow.domain.labels import Actor, LabelKey, LabelRevision, LabelState, Role, Transition
+from winnow.domain.labels import (
+    DETECTION,
+    Actor,
+    LabelKey,
+    LabelRevision,
+    LabelState,
+    Role,
+    Transition,
+)
 from winnow.domain.money import BudgetKind, Commit, Release, Reservation
 from winnow.domain.tables import TASKS
 from winnow.ports.labeling_tool import Answer
@@ -70,20 +80,37 @@ def label_waits(tx: Transaction, row: TaskRow, label_task: str) -> bool:
     return newest.state in REWORKED and newest.key.revision == row.revision - 1
 
 
-def problem_of(tx: Transaction, row: TaskRow | None, batch: Batch | None, answer: Answer) -> str:
-    """Say why an answer cannot be taken, or nothing."""
+def problem_of(
+    tx: Transaction,
+    row: TaskRow | None,
+    batch: Batch | None,
+    answer: Answer,
+    *,
+    size: tuple[int, int] | None = None,
+) -> str:
+    """Say why an answer cannot be taken, or nothing; boxes must lie in a frame of this size."""
     if row is None or batch is None:
         return "unknown_task"
     if row.state not in OPEN:
         return "second_answer" if row.answer_id else "late_answer"
     if answer.annotator in row.excluded_annotators:
         return "excluded_annotator"
-    if not answer.skipped and answer.label not in batch.class_names:
+    if not answer.skipped and not _is_label(answer.label, batch, size):
         return "unknown_label"
     reservation = reservation_of(tx, row)
     if reservation is None or reservation.state != "open":
         return "unpaid"
     return "" if label_waits(tx, row, batch.label_task) else "label_moved_on"
+
+
+def _is_label(label: str, batch: Batch, size: tuple[int, int] | None) -> bool:
+    if batch.label_kind != DETECTION:
+        return label in batch.class_names
+    try:
+        boxes_of(label, class_names=batch.class_names, size=size)
+    except BadInput:
+        return False
+    return True
 
 
 def close_task(tx: Transaction, row: TaskRow, batch: Batch, ending: Ending) -> TaskClosed:
@@ -142,7 +169,7 @@ def _settle_label(tx: Transaction, row: TaskRow, batch: Batch, ending: Ending) -
     if newest is None or not label_waits(tx, row, batch.label_task):
         return
     if answered:
-        _label(tx, row, newest, answered, ending)
+        _label(tx, row, newest, answered, ending, label_kind=batch.label_kind)
     else:
         _reject(tx, newest, ending)
 
@@ -153,8 +180,10 @@ def _label(
     newest: LabelRevision,
     answered: Sequence[TaskRow],
     ending: Ending,
+    *,
+    label_kind: str,
 ) -> None:
-    vote = majority_vote([one.label for one in answered])
+    vote = vote_on([one.label for one in answered], label_kind=label_kind)
     speaker = [one for one in answered if one.label == vote.label][-1].annotator
     first = row.attempt == FIRST_ATTEMPT
     key = newest.key

@@ -14,12 +14,16 @@ from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound
 from winnow.domain.ids import Micros, derived_uuid, reservation_id_of
 from winnow.domain.labeling_rows import TaskRow
-from winnow.domain.labels import LabelRevision, LabelState, Transition
+from winnow.domain.labels import DETECTION, LabelRevision, LabelState, Transition
 from winnow.domain.money import BudgetKind, Reserve
 from winnow.evidence.artifact import Producer
 from winnow.evidence.pre_annotation import PreAnnotationRecord
 from winnow.policy.model import Policy
 from winnow.ports.ledger import Transaction
+
+SCORE_OF_BOXES = (
+    "mean score of the boxes that are shown; without any, one minus the best that is not shown"
+)
 
 
 def pre_annotation_record(
@@ -39,6 +43,7 @@ def pre_annotation_record(
         label_schema_sha256=batch.label_schema_sha256,
         model_version=batch.pre_label_model,
         predictions=shown,
+        **({"score_kind": SCORE_OF_BOXES} if batch.label_kind == DETECTION else {}),
     ).sealed()
 
 

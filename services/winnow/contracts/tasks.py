@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from winnow.contracts.artifacts import BATCH, Batch, read_table
+from winnow.contracts.artifacts import BATCH, DETECTION_BATCH, Batch, read_table
 from winnow.contracts.orders import FIRST_ATTEMPT
 from winnow.contracts.references import frame_refs
 from winnow.domain.ids import BatchId, FrameId, TaskId, task_id_of
 from winnow.domain.labeling_rows import TaskRow
+from winnow.domain.labels import DETECTION
 from winnow.evidence.pre_annotation import Shown
 from winnow.ports.blobs import Blobs
 from winnow.ports.labeling_tool import PreAnnotation, Project, WorkItem
@@ -88,7 +89,17 @@ def project_of(batch: Batch) -> Project:
         class_names=batch.class_names,
         instructions=batch.instructions,
         schema_sha256=batch.label_schema_sha256,
+        label_kind=batch.label_kind,
     )
+
+
+def frame_sizes(blobs: Blobs, batch: Batch) -> dict[str, tuple[int, int]]:
+    """Give width and height of a detection batch's frames, where they are known."""
+    if batch.label_kind != DETECTION:
+        return {}
+    columns = ["frame_id", "width", "height"]
+    rows = read_table(blobs, batch.table, DETECTION_BATCH, columns=columns).to_pylist()
+    return {row["frame_id"]: (row["width"], row["height"]) for row in rows if row["width"]}
 
 
 def work_item(row: TaskRow, *, pre_label_model: str) -> WorkItem:

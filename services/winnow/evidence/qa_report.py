@@ -88,8 +88,9 @@ class QaReport(Artifact):
     first_pass_yield: float | None
     """Inspected frames that passed at the first answer."""
     agreement_alpha: float | None
-    """Krippendorff's alpha between independent annotators; null with one slot."""
+    """Krippendorff's alpha between independent annotators; null with one slot, and for boxes."""
     pre_label_agreement: float | None
-    """First answers equal to the prediction that was shown."""
+    """First answers equal to the prediction that was shown; of boxes the mean F1 of those matched
+    at an intersection over union of 0.5."""
     slices: tuple[Slice, ...]
     reviewers: tuple[str, ...]

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import BatchId, FrameId, TaskId
+from winnow.domain.labels import CLASSIFICATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,8 @@ class Project:
     class_names: tuple[str, ...]
     instructions: str
     schema_sha256: str
+    label_kind: str = CLASSIFICATION
+    """What is asked for: the class of a frame, or boxes as text (`winnow.domain.boxes`)."""
 
 
 @dataclass(frozen=True, slots=True)

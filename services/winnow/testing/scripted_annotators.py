@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from winnow.adapters.disk_errors import told
 from winnow.domain.errors import BadInput, Conflict, Retryable
 from winnow.domain.ids import FrameId, TaskId, derived_uuid
+from winnow.domain.labels import CLASSIFICATION
 from winnow.ports.clock import Clock
 from winnow.ports.labeling_tool import Answer, Project, WorkItem
 from winnow.testing.scripted_crowd import CrowdOptions, Delivery, deliveries_of, people_for
@@ -80,9 +82,9 @@ class ScriptedAnnotators:
             if row is None:
                 msg = f"project {project_id}: expected one that was ensured, found none"
                 raise BadInput(msg)
-            class_names = tuple(json.loads(row[0])["class_names"])
+            project = json.loads(row[0])
             for item in items:
-                self._accept(db, project_id, item, class_names)
+                self._accept(db, project_id, item, project)
 
     def poll(self, cursor: str) -> tuple[Sequence[Answer], str]:
         """Give answers after the cursor and the next cursor, at most one page."""
@@ -112,7 +114,7 @@ class ScriptedAnnotators:
         db: sqlite3.Connection,
         project_id: str,
         item: WorkItem,
-        class_names: Sequence[str],
+        project: Mapping[str, Any],
     ) -> None:
         if db.execute("SELECT 1 FROM tasks WHERE task_id = ?", (item.task_id,)).fetchone():
             return
@@ -128,17 +130,18 @@ class ScriptedAnnotators:
         task = (item.task_id, project_id, item.frame_id, person)
         db.execute("INSERT INTO tasks VALUES (?, ?, ?, ?)", task)
         if person:
-            self._keep(db, item, person, class_names)
+            self._keep(db, item, person, project)
 
     def _keep(
-        self, db: sqlite3.Connection, item: WorkItem, person: str, class_names: Sequence[str]
+        self, db: sqlite3.Connection, item: WorkItem, person: str, project: Mapping[str, Any]
     ) -> None:
         delivered = deliveries_of(
             self._options,
             item,
             person,
             truth=self._truth(item.frame_id),
-            class_names=class_names,
+            class_names=tuple(project["class_names"]),
+            label_kind=project.get("label_kind", CLASSIFICATION),
             at=self._clock.now(),
         )
         db.executemany(

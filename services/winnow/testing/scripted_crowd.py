@@ -15,8 +15,11 @@ from enum import StrEnum
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from winnow.agreement.labels import same_label
 from winnow.domain.ids import derived_uuid
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.ports.labeling_tool import Answer, WorkItem
+from winnow.testing.scripted_boxes import drawn_boxes, effort_of, is_boxes
 
 PASSED = "passed"
 """What a reviewer answers who finds nothing wrong."""
@@ -93,18 +96,26 @@ def deliveries_of(
     truth: str | None,
     class_names: Sequence[str],
     at: datetime,
+    label_kind: str = CLASSIFICATION,
 ) -> list[Delivery]:
     """Give what comes back for one order: one answer, delivered once or twice.
 
     Parameters
     ----------
     truth
-        The frame's class; without one nobody can tell, and the frame is skipped.
+        The frame's label; without one nobody can tell, and the frame is skipped.
     """
     draws = _draws(options, item, person)
     submitted_at = at + timedelta(seconds=options.lag_seconds * draws.lag)
     answer = _answer(
-        options, item, person, draws, truth=truth, class_names=class_names, at=submitted_at
+        options,
+        item,
+        person,
+        draws,
+        truth=truth,
+        class_names=class_names,
+        at=submitted_at,
+        label_kind=label_kind,
     )
     shuffle = _key(options.seed, "order", item.task_id) >> 65
     delivered = [Delivery(answer, submitted_at, shuffle)]
@@ -123,17 +134,24 @@ def _answer(
     truth: str | None,
     class_names: Sequence[str],
     at: datetime,
+    label_kind: str,
 ) -> Answer:
-    skipped = truth not in class_names or draws.skip < options.skip_share
+    detects = label_kind == DETECTION
+    known = truth is not None and (is_boxes(truth) if detects else truth in class_names)
+    skipped = not known or draws.skip < options.skip_share
     shown = item.pre_annotation.label if item.pre_annotation else ""
-    careless = shown in class_names and draws.care < options.careless_share
-    seen = "" if skipped else _seen(options, item, person, draws, str(truth), class_names)
+    offered = is_boxes(shown) if detects else shown in class_names
+    careless = offered and draws.care < options.careless_share
+    see = _drawn if detects else _seen
+    seen = "" if skipped else see(options, item, person, draws, str(truth), class_names)
     label = shown if careless and not skipped else seen
     effort_ms = options.effort_ms * draws.effort
-    if label == shown:
+    if detects and label and not careless:
+        effort_ms *= effort_of(label, shown)
+    elif label == shown:
         effort_ms *= 0.01 if careless else ACCEPT_FACTOR
     if options.role is CrowdRole.REVIEW and not skipped:
-        label = PASSED if label == shown else label
+        label = PASSED if same_label(label, shown, label_kind=label_kind) else label
     raw = {
         "task": item.task_id, "by": person, "label": label, "skipped": skipped,
         "shown": shown, "lead_time_seconds": round(effort_ms / 1000, 3),
@@ -159,14 +177,39 @@ def _seen(
     class_names: Sequence[str],
 ) -> str:
     """Give the class that this person sees; being told of a defect halves the errors."""
-    error = 1.0 - accuracy_of(options, person)
-    if item.defects:
-        error /= 2
+    error = _error(options, item, person)
     others = [name for name in class_names if name != truth]
     if draws.hit >= error or not others:
         return truth
     twin = dict(options.confused).get(truth)
     return twin if twin in others else others[int(draws.miss * len(others))]
+
+
+def _drawn(
+    options: CrowdOptions,
+    item: WorkItem,
+    person: str,
+    draws: _Draws,
+    truth: str,
+    class_names: Sequence[str],
+) -> str:
+    """Give the boxes that this person draws; as often wrong as others name the wrong class.
+
+    Reviewers draw by themselves: what they are shown is what they judge.
+    """
+    offered = item.pre_annotation.label if item.pre_annotation else ""
+    rng = np.random.Generator(
+        np.random.Philox(key=_key(options.seed, "boxes", item.task_id, person))
+    )
+    wrong = draws.hit < _error(options, item, person)
+    shown = "" if options.role is CrowdRole.REVIEW else offered
+    return drawn_boxes(truth, shown, wrong=wrong, class_names=class_names, rng=rng)
+
+
+def _error(options: CrowdOptions, item: WorkItem, person: str) -> float:
+    """Give the chance of a wrong answer; being told of a defect halves it."""
+    error = 1.0 - accuracy_of(options, person)
+    return error / 2 if item.defects else error
 
 
 def accuracy_of(options: CrowdOptions, person: str) -> float:
