@@ -79,7 +79,7 @@ def evaluated_members(
         rare_classes=rare,
         n_training=labels,
         effective_sample_size=_effective(policy, learned),
-        notes=_notes(trained, labels, learned, found),
+        notes=_notes(trained, labels, learned, found, n_holdout=len(holdout)),
     )
     return _members(blobs, snapshot, dataset, trained, evaluation), evaluation
 
@@ -123,14 +123,19 @@ def _effective(policy: Policy, learned: Pack) -> float:
 
 
 def _notes(
-    trained: Sequence[Trained], labels: Mapping[str, int], learned: Pack, found: Evaluated
+    trained: Sequence[Trained],
+    labels: Mapping[str, int],
+    learned: Pack,
+    found: Evaluated,
+    *,
+    n_holdout: int,
 ) -> tuple[str, ...]:
     notes = [f"{one.name} did not train: {one.error}" for one in trained if one.error]
     if empty := [name for name, n in labels.items() if n == 0]:
         notes.append(f"no label to learn from: {', '.join(empty)}")
     if learned.n_left_out:
         notes.append(f"{learned.n_left_out} labeled frames could not be read")
-    if not found.committee:
+    if not n_holdout:
         notes.append("no labeled holdout frame: nothing is measured")
     elif not found.intervals:
         notes.append("no intervals: the holdout is of one session")

@@ -83,7 +83,8 @@ class Matches:
         """
         weights = self._weights(weights_N)
         found = [[_precisions(one, weights).mean(axis=1) for one in row] for row in self.matched]
-        average_TCS: Floats = np.array(found).transpose(2, 0, 1)
+        average_CST: Floats = np.array(found)
+        average_TCS: Floats = average_CST.transpose(2, 0, 1)
         return average_TCS
 
     def curve(self, class_pos: int) -> Floats:
@@ -137,14 +138,11 @@ def match_boxes(
         evaluation.params.areaRng = ranges
         evaluation.params.areaRngLbl = [str(pos) for pos in range(len(ranges))]
         evaluation.evaluate()
-    n = len(examples)
-    rows = [
-        evaluation.evalImgs[start : start + n] for start in range(0, len(evaluation.evalImgs), n)
-    ]
-    matched = [_joined(row) if n else _joined([]) for row in rows] or [
-        _joined([])
-    ] * n_classes * len(ranges)
-    bins = len(ranges)
+    n, bins = len(examples), len(ranges)
+    # pycocotools gives class by class, in each size bin by size bin, in each frame by frame.
+    images = evaluation.evalImgs
+    starts = range(0, n_classes * bins * n, n) if n else [0] * n_classes * bins
+    matched = [_joined(images[start : start + n]) for start in starts]
     return Matches(
         n_frames=n,
         size_edges=tuple(size_edges),
