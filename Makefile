@@ -12,7 +12,7 @@ LOCKS := $(EXTRAS:%=requirements.%.txt)
 
 SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout
 # What `make pipelines` compiles.
-PIPELINES := retrain rollout open_round benchmark
+PIPELINES := retrain rollout open_round benchmark ab_test
 # What charts/winnow runs; `make images IMAGES=committee` builds the server for KServe.
 IMAGES ?= $(SERVICES)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)

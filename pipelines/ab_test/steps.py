@@ -27,6 +27,7 @@ from ab_test.setting import AbSetting
 from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.domain.errors import BadInput, DomainError
+from winnow.domain.labels import DETECTION
 from winnow.ports.frame_source import FrameSource
 from winnow.testing.roads.setting import is_roads, setting_of
 
@@ -163,7 +164,7 @@ def source_named(place: str) -> FrameSource:
         from winnow.testing.roads.source import RoadsSource
 
         return RoadsSource(setting_of(place))
-    return open_source(Path(place))
+    return open_source(Path(place), label_kind=DETECTION)
 
 
 def folder_name(place: str) -> str:

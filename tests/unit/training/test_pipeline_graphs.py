@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-GRAPHS = ["retrain", "rollout", "open_round", "benchmark"]
+GRAPHS = ["retrain", "rollout", "open_round", "benchmark", "ab_test"]
 
 
 def compiled(name: str, folder: Path) -> dict[str, Any]:
