@@ -51,6 +51,7 @@ class MadeSource:
     name = "colours"
     n_frames = 12
     class_names = ("red", "blue")
+    label_kind = "classification"
     notes: tuple[str, ...] = ()
 
     def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from benchmark import answers
-from benchmark.blocks import Paragraph, Points, Table, markdown, page
+from benchmark.blocks import Block, Paragraph, Points, Table, markdown, page
 from benchmark.curve import Run, Step
 from benchmark.plan import Plan
 from benchmark.report import report_of
@@ -120,7 +120,7 @@ def test_three_seeds_that_agree_to_the_frame_prove_little() -> None:
 
 
 def test_the_page_escapes_and_the_markdown_does_not() -> None:
-    blocks = [Paragraph("a < b **c** `d`"), Table(["x"], [["<y>"]])]
+    blocks: list[Block] = [Paragraph("a < b **c** `d`"), Table(["x"], [["<y>"]])]
     assert "a &lt; b <strong>c</strong> <code>d</code>" in page(blocks, "t")
     assert "&lt;y&gt;" in page(blocks, "t")
     assert "| <y> |" in markdown(blocks)
