@@ -16,7 +16,7 @@ from winnow.domain.errors import NotFound
 from winnow.domain.money import BudgetKind, Unit
 from winnow.domain.tables import BATCHES, COMMITTEES, PROMOTIONS, RoundRow
 from winnow.policy.model import Policy
-from winnow.policy.rounds import progress_of
+from winnow.policy.rounds import main_metric, progress_of
 from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Money, Transaction
 from winnow.stopping import ClassRecall, Progress, cohen_kappa
@@ -92,11 +92,11 @@ def _read(blobs: Blobs, members: Members) -> Trained:
 
 
 def _accuracy_error(trained: Trained | None) -> float | None:
-    """Give the standard error of the members' mean accuracy: what other seeds would change."""
+    """Give the standard error of the members' mean main metric: what other seeds would change."""
     if trained is None:
         return None
     metrics = [member.metrics for member in trained.members.members]
-    values = [found["accuracy"] for found in metrics if "accuracy" in found]
+    values = [value for found in metrics if (value := main_metric(found)) is not None]
     if len(values) < 2:
         return None
     mean = math.fsum(values) / len(values)
@@ -108,9 +108,10 @@ def _recalls(trained: Trained | None) -> tuple[ClassRecall, ...]:
     if trained is None or trained.evaluation is None:
         return ()
     return tuple(
-        ClassRecall(name, found["recall"], int(found["n"]))
+        ClassRecall(name, found[measure], int(found["n"]))
         for name, found in sorted(trained.evaluation.classes.items())
-        if "recall" in found
+        for measure in ("recall", "ap50")
+        if measure in found
     )
 
 

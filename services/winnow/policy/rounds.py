@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -71,10 +72,26 @@ def waits_for_rounds(rounds: Sequence[RoundRow], *, open_max: int) -> str:
     return f"waits for {', '.join(key for _, key in is_open)}: at most {open_max} overlap"
 
 
+MAIN_METRICS = ("accuracy", "map50")
+"""What a committee's rounds are compared by: of classification, of detection."""
+
+
+def main_metric(metrics: Mapping[str, float]) -> float | None:
+    """Give the number that tells how good a committee is; None if it was not measured.
+
+    Examples
+    --------
+    >>> main_metric({"map": 0.2, "map50": 0.4})
+    0.4
+    """
+    known = [metrics[name] for name in MAIN_METRICS if name in metrics]
+    return known[0] if known and math.isfinite(known[0]) else None
+
+
 def progress_of(rounds: Sequence[RoundRow]) -> Progress:
     """Give how the closed rounds went, in order; halted ones do not count."""
     closed = sorted((row for row in rounds if row.state == "closed"), key=lambda row: row.number)
     return Progress(
         n_rounds=len(closed),
-        accuracies=tuple(dict(row.metrics).get("accuracy") for row in closed),
+        accuracies=tuple(main_metric(dict(row.metrics)) for row in closed),
     )

@@ -183,7 +183,8 @@ def _run(world: World) -> Run:
     with ledger_of(world) as ledger, ledger.snapshot() as tx:
         labels = {row.round_id: row.n_labels for row in tx.records.find(tables.PROMOTIONS)}
         rounds = sorted(tx.records.find(tables.ROUNDS), key=lambda row: row.number)
-    points = [(labels[row.key], dict(row.metrics)["accuracy"]) for row in rounds if row.metrics]
+    measured = ((row.key, main_metric(dict(row.metrics))) for row in rounds)
+    points = [(labels[key], value) for key, value in measured if value is not None]
     if not points:
         reasons = "; ".join(f"{row.key} {row.state}: {row.reason}" for row in rounds)
         msg = f"world {world.name} trained no committee ({reasons or 'no round'})"

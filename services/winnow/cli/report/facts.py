@@ -17,6 +17,7 @@ from winnow.domain import tables
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.labels import LabelState
 from winnow.domain.money import Account, Balances, Budget, Operation
+from winnow.policy.rounds import main_metric
 from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Ledger, Transaction
 
@@ -103,11 +104,11 @@ class WorldFacts:
 
     @property
     def curve(self) -> tuple[tuple[int, float], ...]:
-        """(labels, holdout accuracy) after each round that trained a committee."""
+        """(labels, accuracy or mAP50 on the holdout) after each round that trained a committee."""
         return tuple(
-            (facts.n_labels, facts.metrics["accuracy"])
+            (facts.n_labels, value)
             for facts in self.rounds
-            if "accuracy" in facts.metrics
+            if (value := main_metric(facts.metrics)) is not None
         )
 
 
