@@ -25,7 +25,7 @@ DATA ?=
 SIZE ?= standard
 TORCH ?= default
 
-.PHONY: help setup lock protos fmt lint test test-all oracle golden bench bench-large bench-default benchmark pipelines demo up down images charts e2e clean
+.PHONY: help setup lock protos fmt lint test test-all oracle golden bench bench-large bench-default benchmark pipelines demo up down pipelines images charts e2e clean
 
 help: ## Print this help
 	@echo "Winnow: decides which frames earn a label, and proves it."
@@ -133,6 +133,14 @@ up: $(VENV)/.demo ## Run all services on this machine (state in .winnow)
 down: ## Stop what `make up` started on this machine
 	@if test -f .winnow/up.lock && ! flock -n .winnow/up.lock true; then kill "$$(cat .winnow/up.lock)"; \
 	else echo "Nothing runs on .winnow."; fi
+
+pipelines: $(VENV)/.dev ## Compile all pipelines to build/pipelines, to upload to Kubeflow Pipelines as they are
+	@mkdir -p build/pipelines
+	@for graph in pipelines/*/pipeline.py; do \
+	  name=$$(basename $$(dirname $$graph)); \
+	  $(BIN)/python -m $$name compile build/pipelines/$$name.yaml $(REPOSITORY)/$${name//_/-}:$(VERSION); \
+	  echo "build/pipelines/$$name.yaml"; \
+	done
 
 images: ## Build the container images of all services (needs docker)
 	@for name in $(IMAGES); do \
