@@ -150,8 +150,12 @@ def match_boxes(
     )
 
 
-def headline(matches: Matches, weights_N: Floats | None = None) -> dict[str, float]:
+def headline(
+    matches: Matches, weights_N: Floats | None = None, *, ap_TCS: Floats | None = None
+) -> dict[str, float]:
     """Give `map50`, `map` and `wmap50`, 0 to 1; NaN where there is no object at all.
+
+    `ap_TCS` is what `average_precision` gives for these weights, if somebody has it already.
 
     `map50` is the mean over classes of the average precision at overlap 0.5, `map` also over the
     overlaps 0.5, 0.55 … 0.95 (COCO). `wmap50` is the mean over classes of the class's average
@@ -164,7 +168,7 @@ def headline(matches: Matches, weights_N: Floats | None = None) -> dict[str, flo
     Haussmann et al.: Scalable Active Learning for Object Detection, IV 2020, arXiv 2004.04699
     (weighted mean over object sizes; bins and weights are not stated there, these are ours).
     """
-    ap_TCS = matches.average_precision(weights_N)
+    ap_TCS = matches.average_precision(weights_N) if ap_TCS is None else ap_TCS
     weighted_C = _by_size(ap_TCS[0], matches.objects(weights_N))
     return {
         "map50": _mean(ap_TCS[0, :, ALL]),
@@ -174,13 +178,18 @@ def headline(matches: Matches, weights_N: Floats | None = None) -> dict[str, flo
 
 
 def by_class(
-    matches: Matches, class_names: Sequence[str], weights_N: Floats | None = None
+    matches: Matches,
+    class_names: Sequence[str],
+    weights_N: Floats | None = None,
+    *,
+    ap_TCS: Floats | None = None,
 ) -> dict[str, dict[str, float]]:
     """Give for each class `n` objects, and `ap50`, `ap`, `wap50` if it has any.
 
     Of each size bin that has objects also `n_SIZE` and `ap50_SIZE`, SIZE as `size_names` gives it.
     """
-    ap_TCS, objects_CS = matches.average_precision(weights_N), matches.objects(weights_N)
+    ap_TCS = matches.average_precision(weights_N) if ap_TCS is None else ap_TCS
+    objects_CS = matches.objects(weights_N)
     weighted_C = _by_size(ap_TCS[0], objects_CS)
     report: dict[str, dict[str, float]] = {}
     for c, name in enumerate(class_names):
@@ -232,18 +241,30 @@ def _precisions(one: _Matched, weights_N: Floats) -> Floats:
     n_objects = float(one.objects_N @ weights_N)
     if n_objects <= 0:
         return np.full((len(OVERLAPS), len(RECALLS)), np.nan)
-    weights_D = np.where(one.ignored_TD, 0.0, weights_N[one.frames_D])
-    right_TD = np.cumsum(weights_D * one.hits_TD, axis=1)
-    wrong_TD = np.cumsum(weights_D * ~one.hits_TD, axis=1)
-    precision_TD = right_TD / (right_TD + wrong_TD + np.spacing(1))
-    best_TD = np.maximum.accumulate(precision_TD[:, ::-1], axis=1)[:, ::-1]
-    reached = np.concatenate([best_TD, np.zeros((len(best_TD), 1))], axis=1)
+    weights_D = weights_N[one.frames_D]
+    seen_D = np.cumsum(weights_D)
+    plain = not one.ignored_TD.any()
     return np.stack(
         [
-            row[np.searchsorted(right / n_objects, RECALLS, side="left")]
-            for row, right in zip(reached, right_TD, strict=True)
+            _at_recalls(
+                hits_D & ~ignored_D,
+                weights_D,
+                seen_D if plain else np.cumsum(np.where(ignored_D, 0.0, weights_D)),
+                n_objects,
+            )
+            for hits_D, ignored_D in zip(one.hits_TD, one.ignored_TD, strict=True)
         ]
     )
+
+
+def _at_recalls(right_D: Bools, weights_D: Floats, seen_D: Floats, n_objects: float) -> Floats:
+    """Give precision at `RECALLS`, of one overlap: looked at where recall rises, at right boxes."""
+    places = np.flatnonzero(right_D)
+    right = np.cumsum(weights_D[places])
+    precision = right / (seen_D[places] + np.spacing(1))
+    best = np.append(np.maximum.accumulate(precision[::-1])[::-1], 0.0)
+    found: Floats = best[np.searchsorted(right / n_objects, RECALLS, side="left")]
+    return found
 
 
 def _joined(images: Sequence[Mapping[str, Any] | None]) -> _Matched:

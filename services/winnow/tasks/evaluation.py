@@ -248,10 +248,11 @@ def confused_boxes(
 def _precisions(
     matches: Matches, class_names: tuple[str, ...], rare: tuple[str, ...], weights_N: Floats
 ) -> Metrics:
-    classes = by_class(matches, class_names, weights_N)
+    ap_TCS = matches.average_precision(weights_N)
+    classes = by_class(matches, class_names, weights_N, ap_TCS=ap_TCS)
     ap50 = {name: one.get("ap50", float("nan")) for name, one in classes.items()}
     return {
-        **headline(matches, weights_N),
+        **headline(matches, weights_N, ap_TCS=ap_TCS),
         "rare_map50": _mean(np.array([ap50[name] for name in rare if name in ap50])),
         **{f"ap50:{name}": value for name, value in ap50.items()},
     }
