@@ -26,6 +26,7 @@ from winnow.cli.report.facts import WorldFacts, read_facts
 from winnow.cli.report.page import Report, amount, cost_per_label, render
 from winnow.cli.report.paired import Curves, PairedDifference, Run, paired_difference
 from winnow.domain import tables
+from winnow.policy.rounds import main_metric
 
 N_PROCESSES = 2
 STEPS_PER_ROUND = 4
