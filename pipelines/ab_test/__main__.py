@@ -92,10 +92,10 @@ def compile_graph(out: Path, image: str) -> None:
     """Write the graph as YAML for a cluster, its steps running in `image`."""
     from kfp.compiler import Compiler
 
-    from ab_test import pipeline
+    from ab_test.pipeline import IMAGE, ab_test
 
-    Compiler().compile(pipeline.ab_test, str(out))
-    out.write_text(out.read_text().replace(pipeline.IMAGE, image or pipeline.IMAGE))
+    Compiler().compile(ab_test, str(out))
+    out.write_text(out.read_text().replace(IMAGE, image or IMAGE))
 
 
 if __name__ == "__main__":
