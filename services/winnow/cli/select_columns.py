@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 import numpy as np
@@ -10,6 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from winnow.acquisition.detection import CLASS_PREFIX, MAP_INFORMATION
+from winnow.acquisition.reproducible import sum_last
 from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
 from winnow.domain.errors import BadInput
 from winnow.policy.inputs import Strings
@@ -30,6 +33,10 @@ def column_names(file: pq.ParquetFile, needs: Needs) -> set[str]:
     """
     there = set(file.schema_arrow.names)
     wanted = {name for name in needs.columns if name in there}
+    if _is_mean_asked(needs, there):
+        by_class = {name for name in there if name.startswith(CLASS_PREFIX)}
+        wanted |= by_class
+        needs = replace(needs, columns=needs.columns - {MAP_INFORMATION} | by_class)
     if wanted != needs.columns and TAGS in there:
         wanted.add(TAGS)
     if "sessions" in needs.inputs or ("sessions" in needs.welcome and "session" in there):
@@ -48,7 +55,14 @@ def column_names(file: pq.ParquetFile, needs: Needs) -> set[str]:
 
 def needed_columns(table: pa.Table, needs: Needs) -> dict[str, Column]:
     """Give all that is read of the frames, by the names that algorithms know."""
-    found: dict[str, Column] = columns_of(table, needs.columns)
+    of_classes = sorted(name for name in table.column_names if name.startswith(CLASS_PREFIX))
+    mean_asked = bool(of_classes) and _is_mean_asked(needs, set(table.column_names))
+    names = needs.columns - ({MAP_INFORMATION} if mean_asked else set())
+    found: dict[str, Column] = columns_of(table, names)
+    if mean_asked:
+        information = columns_of(table, of_classes)
+        stacked = np.stack([information[name].astype(np.float64) for name in of_classes], axis=1)
+        found[MAP_INFORMATION] = sum_last(stacked) / len(of_classes)
     for name in ("session", "cluster"):
         if name in table.column_names:
             found[name] = texts_of(_as_texts(table[name]))
@@ -56,6 +70,12 @@ def needed_columns(table: pa.Table, needs: Needs) -> dict[str, Column]:
         if name in table.column_names and needs.reads("times"):
             found[CAPTURED_US] = _micros(table[name], name)
     return found
+
+
+def _is_mean_asked(needs: Needs, there: set[str]) -> bool:
+    """Tell whether the mean over classes is asked for and only each class's own is there."""
+    by_class = any(name.startswith(CLASS_PREFIX) for name in there)
+    return by_class and MAP_INFORMATION in needs.columns and MAP_INFORMATION not in there
 
 
 def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:

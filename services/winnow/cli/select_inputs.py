@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow.parquet as pq
 
+from winnow.acquisition.detection import is_detection_score
 from winnow.cli.select_columns import CAPTURED_US, class_names_of, column_names, needed_columns
 from winnow.cli.select_files import (
     NOTHING_LABELED,
@@ -32,6 +33,7 @@ from winnow.cli.select_gates import (
 from winnow.cli.select_ids import FrameIds, frame_ids_of, rows_of
 from winnow.contracts.frame_columns import TAGS, columns_of
 from winnow.domain.errors import BadInput
+from winnow.domain.labels import DETECTION
 from winnow.policy.inputs import SelectionInputs, Strings
 from winnow.policy.model import Policy
 from winnow.policy.needs import Needs, needs_of
@@ -91,17 +93,19 @@ def load(question: Question, step: Step) -> Loaded:
         A file that cannot be read, does not fit the others or lacks what the policy needs.
     """
     file = open_frames(question.frames)
-    n_frames = file.metadata.num_rows
+    n_frames, there = file.metadata.num_rows, file.schema_arrow.names
     ids = frame_ids_of(file.read(columns=["frame_id"])["frame_id"], where=str(question.frames))
     labeled = NOTHING_LABELED
     if question.labeled is not None:
         labeled = read_labeled(question.labeled, ids.column)
+        if question.policy.label.kind == DETECTION:
+            labeled = replace(labeled, labels=None)  # boxes are no classes to be counted
     policy = _priced(question.policy, file)
     class_names = class_names_of(
         question.class_names, _n_classes(question.probs, n_frames), labeled.labels
     )
     standing = Standing.of(
-        has_committee=question.probs is not None,
+        has_committee=question.probs is not None or any(map(is_detection_score, there)),
         n_labeled=len(labeled.rows),
         labels=() if labeled.labels is None else labeled.labels.tolist(),
         class_names=class_names,
