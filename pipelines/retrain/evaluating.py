@@ -22,7 +22,7 @@ from winnow.contracts.artifacts import (
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import TrainingFailed
 from winnow.domain.ids import RoundId, committee_version_of, derived_uuid
-from winnow.estimation.training_weights import effective_sample_size, inclusion_weights
+from winnow.estimation import effective_sample_size, inclusion_weights
 from winnow.policy.model import Policy, parse_policy
 from winnow.ports.blobs import Blobs
 from winnow.stopping import mean_normalised_entropy

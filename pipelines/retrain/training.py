@@ -15,7 +15,7 @@ from retrain.orders import Order, Trained, prefix_of
 from retrain.settings import RetrainSettings
 from winnow.contracts.artifacts import Member
 from winnow.domain.errors import TrainingFailed
-from winnow.estimation.training_weights import inclusion_weights
+from winnow.estimation import inclusion_weights
 from winnow.ports.blobs import Blobs
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.devices import chosen_device

@@ -5,11 +5,12 @@ strategy draws with unequal probabilities nobody knows it, and it is left open. 
 and `hajek` rest on the random arm, with the certain picks standing for themselves;
 `lure_weights` and `lure_mean` rest on the draws of a stochastic strategy, where each has a known
 probability and every frame a chance; `horvitz_thompson_rate` rests on inspections that were drawn
-one by one.
+one by one. `inclusion_weights` makes a training loss that of the pool.
 """
 
 from winnow.estimation.horvitz_thompson import Estimate, Sample, hajek, horvitz_thompson
 from winnow.estimation.inclusion import inclusion_of_choices
+from winnow.estimation.inclusion_weighting import inclusion_weights
 from winnow.estimation.lure import (
     effective_sample_size,
     lure_mean,
@@ -26,6 +27,7 @@ __all__ = [
     "horvitz_thompson",
     "horvitz_thompson_rate",
     "inclusion_of_choices",
+    "inclusion_weights",
     "lure_mean",
     "lure_weights",
     "training_weights",

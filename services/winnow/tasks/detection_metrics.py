@@ -84,12 +84,12 @@ class Matches:
         weights = self._weights(weights_N)
         found = [[_precisions(one, weights).mean(axis=1) for one in row] for row in self.matched]
         average_CST: Floats = np.array(found)
-        average_TCS: Floats = average_CST.transpose(2, 0, 1)
-        return average_TCS
+        return average_CST.transpose(2, 0, 1)
 
     def curve(self, class_pos: int) -> Floats:
         """Give precision at `RECALLS` of one class at overlap 0.5, objects of any size, [101]."""
-        return _precisions(self.matched[class_pos][ALL], np.ones(self.n_frames))[0]
+        precisions: Floats = _precisions(self.matched[class_pos][ALL], np.ones(self.n_frames))[0]
+        return precisions
 
     def boxes(self) -> tuple[Floats, Bools]:
         """Give the score of each box and whether it is right at overlap 0.5: how sure to be."""

@@ -10,7 +10,7 @@ from winnow.calibration.reliability import calibration_error, reliability
 from winnow.contracts.artifacts import Member
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
-from winnow.estimation.training_weights import effective_sample_size, inclusion_weights
+from winnow.estimation import effective_sample_size, inclusion_weights
 from winnow.tasks.classification import TASK
 from winnow.tasks.committee import LoadedMember
 from winnow.tasks.evaluation import Grouping, confused_boxes, evaluate_committee

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
+from winnow.estimation.lure import training_weights
 
 
 def inclusion_weights(
@@ -27,7 +28,7 @@ def inclusion_weights(
     -------
     numpy.ndarray
         float64 [N], mean 1. Cut weights are biased, uncut ones noisy: look at
-        `effective_sample_size`.
+        `winnow.estimation.effective_sample_size`.
 
     Raises
     ------
@@ -52,17 +53,5 @@ def inclusion_weights(
         raise BadInput(msg + str(probabilities[row]))
     if not len(probabilities):
         return probabilities
-    weights = np.minimum(1.0 / probabilities, weight_max)
-    return np.asarray(weights / weights.mean())
-
-
-def effective_sample_size(weights_N: npt.NDArray[np.floating]) -> float:
-    """Give (sum w)^2 / sum w^2: equally weighted labels that would vary as much (Kish 1965).
-
-    Examples
-    --------
-    >>> effective_sample_size(np.array([1.0, 1.0, 0.0]))
-    2.0
-    """
-    squares = float(np.square(weights_N, dtype=np.float64).sum())
-    return float(weights_N.sum(dtype=np.float64)) ** 2 / squares if squares else 0.0
+    weights_N = training_weights(1.0 / probabilities, weight_max=weight_max)
+    return np.asarray(weights_N / weights_N.mean())
