@@ -22,6 +22,7 @@ From other predictions:
     dirichlet_parts, evidential_epistemic, vacuity  evidential classification
     aggregate_boxes, unsure_boxes           detected boxes → frames
     map_mutual_information, stream_map_mutual_information  a committee's probability maps
+    cell_mutual_information                 the same cell by cell, to look at
 
 From scores to decisions:
 
@@ -52,6 +53,7 @@ from winnow.acquisition.information_density import density_of, information_densi
 from winnow.acquisition.kl_to_consensus import kl_to_consensus
 from winnow.acquisition.least_confidence import least_confidence
 from winnow.acquisition.map_information import (
+    cell_mutual_information,
     map_mutual_information,
     stream_map_mutual_information,
 )
@@ -91,6 +93,7 @@ __all__ = [
     "aggregate_boxes",
     "bald",
     "cascade",
+    "cell_mutual_information",
     "density_of",
     "dirichlet_parts",
     "entropy",

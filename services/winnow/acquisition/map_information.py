@@ -113,6 +113,41 @@ def stream_map_mutual_information(
     return np.concatenate(scores) if scores else np.empty((0, 0))
 
 
+def cell_mutual_information(maps_NMCHW: Maps) -> Floats:
+    """Give where the members disagree: the mutual information of each cell, to look at.
+
+    Parameters
+    ----------
+    maps_NMCHW
+        See `map_mutual_information`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [frames, classes, height, width], nats, 0 to ln 2; the mean over the cells is what
+        `map_mutual_information` gives.
+
+    Raises
+    ------
+    BadInput
+        See `map_mutual_information`.
+
+    Notes
+    -----
+    O(N·M·C·H·W) time; memory for all cells: for a handful of frames.
+
+    Examples
+    --------
+    >>> split = np.array([[0.1, 0.5], [0.9, 0.5]]).reshape(1, 2, 1, 1, 2)
+    >>> cell_mutual_information(split).round(4).tolist()
+    [[[[0.3681, 0.0]]]]
+    """
+    maps = _checked_shape(maps_NMCHW, first_row=0)
+    block = _probabilities(maps, (0, 0, 0))
+    cells = _cell_information(block.reshape(*block.shape[:3], -1))
+    return cells.reshape(len(maps), *maps.shape[2:])
+
+
 def _checked_shape(maps: Maps, *, first_row: int) -> Maps:
     maps = np.asanyarray(maps)
     if maps.dtype.kind != "f" or maps.dtype.itemsize not in _BITS:

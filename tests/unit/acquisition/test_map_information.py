@@ -14,7 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from winnow.acquisition import map_mutual_information, stream_map_mutual_information
+from winnow.acquisition import (
+    cell_mutual_information,
+    map_mutual_information,
+    stream_map_mutual_information,
+)
 from winnow.acquisition.map_information import Maps
 from winnow.domain.errors import BadInput
 
@@ -171,3 +175,11 @@ def test_bad_shapes_are_refused() -> None:
         stream_map_mutual_information([random_maps(np.float32), np.zeros((1, 5, 3, 7, 5))])
     with pytest.raises(BadInput, match="top_cells: expected at least 1, found 0"):
         map_mutual_information(random_maps(np.float32), top_cells=0)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_cells_say_where_the_disagreement_is_that_the_mean_counts(kind: Any) -> None:
+    maps = np.random.default_rng(3).random((2, 3, 2, 4, 5)).astype(kind)
+    found = cell_mutual_information(maps)
+    assert found == pytest.approx(cells(maps), abs=1e-12)
+    assert found.mean(axis=(2, 3)) == pytest.approx(map_mutual_information(maps), abs=1e-12)
