@@ -16,7 +16,7 @@ from ab_test.setting import read_setting
 from ab_test.steps import compare_all
 from winnow.domain.errors import WinnowError
 
-TOWNS = [f"roads:town={town},frames=16000" for town in range(10)]
+TOWNS = [f"roads:town={town},frames=20000" for town in range(10)]
 
 cli = typer.Typer(
     no_args_is_help=True,
@@ -32,7 +32,7 @@ def run(
         list[str] | None,
         typer.Option(
             help="A folder or COCO file with boxes, or a simulated town such as "
-            "roads:town=3,frames=16000; may be given more than once. None: ten simulated towns."
+            "roads:town=3,frames=20000; may be given more than once. None: ten simulated towns."
         ),
     ] = None,
     setting: Annotated[
@@ -48,9 +48,9 @@ def run(
     """Compare committee, manual curation and random at places, and write a report.
 
     A run that was broken off goes on when it is started again. Ten simulated towns take about
-    half an hour on two cores.
+    some hours on two cores.
 
-    Example: python -m ab_test run --place roads:town=3,frames=16000
+    Example: python -m ab_test run --place roads:town=3,frames=20000
     """
     chosen, places = read_setting(setting), place or TOWNS
     if manual is not None and len(places) != 1:

@@ -67,6 +67,7 @@ def train_detector(
         learning_rate=setting.learning_rate,
         weight_decay=setting.weight_decay,
         steps_min=setting.steps,
+        mixed_precision=setting.mixed_precision,
     )
     examples = place.examples.take(np.setdiff1d(rows, kept_out))
     checkpoint = train(examples, config, file=file, loaders=0)

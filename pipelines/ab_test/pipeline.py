@@ -34,7 +34,7 @@ def report(
 
 @dsl.pipeline(name="winnow-ab-test")  # type: ignore[untyped-decorator]
 def ab_test(
-    places: List[str] = ["roads:town=0,frames=16000", "roads:town=1,frames=16000"],  # noqa: UP006, B006
+    places: List[str] = ["roads:town=0,frames=20000", "roads:town=1,frames=20000"],  # noqa: UP006, B006
     setting: str = "",
 ) -> None:
     """Compare a committee's choice of frames with manual curation and with random.

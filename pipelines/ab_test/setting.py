@@ -32,20 +32,20 @@ class AbSetting(BaseModel):
     curation_tags: Tags = Field(
         default={}, description="What the curator looks for beside, e.g. `site: [depot]`."
     )
-    reference_frames: Count = Field(default=400, description="Labels that there are already.")
+    reference_frames: Count = Field(default=1000, description="Labels that there are already.")
     holdout_frames: Count = Field(default=300, description="Frames of the everyday test.")
     reference_gap_seconds: float = Field(
         default=1.0, ge=0, description="Between frames of reference and holdout in a session."
     )
     batch_frames: Count = Field(
-        default=200, description="Frames that each method may have labeled."
+        default=300, description="Frames that each method may have labeled."
     )
     segment_frames: Count = Field(default=30, description="Length of a stretch that is curated.")
     gap_seconds: float = Field(
-        default=0.6, ge=0, description="Between two frames that the committee chooses in a session."
+        default=0.4, ge=0, description="Between two frames that the committee chooses in a session."
     )
     members: Annotated[int, Field(ge=2, le=16)] = Field(
-        default=4, description="Members of the committee that chooses."
+        default=3, description="Members of the committee that chooses."
     )
     n_splits: Count = Field(default=3, description="Train and test parts of each labeled set.")
     test_share: float = Field(default=0.1, gt=0, le=0.5, description="Test part of each set.")
@@ -55,10 +55,13 @@ class AbSetting(BaseModel):
     network: str = Field(default="grid_detection", description="Family of detection networks.")
     input_width: Count = Field(default=160, description="Pixels of the network's input.")
     input_height: Count = Field(default=96, description="Pixels of the network's input.")
-    width: Count = Field(default=8, description="Channels of the network's first block.")
-    steps: Count = Field(default=600, description="Training steps of each model.")
+    width: Count = Field(default=12, description="Channels of the network's first block.")
+    steps: Count = Field(default=1500, description="Training steps of each model.")
     batch_size: Count = Field(default=16, description="Frames of a training step.")
     learning_rate: float = Field(default=2e-3, gt=0, description="Highest learning rate.")
+    mixed_precision: bool = Field(
+        default=True, description="Multiply in 16 bits where the processor does that faster."
+    )
     weight_decay: float = Field(default=1e-4, ge=0, description="AdamW's weight decay.")
     size_edges: tuple[float, ...] = Field(
         default=(12.0, 24.0, 48.0),

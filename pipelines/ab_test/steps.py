@@ -52,7 +52,7 @@ def compare(
     Parameters
     ----------
     place
-        A folder or COCO file with boxes, or a simulated town, `roads:town=0,frames=16000`.
+        A folder or COCO file with boxes, or a simulated town, `roads:town=0,frames=20000`.
     manual
         File with the frame names that a person chose, one a line; none: the curator chooses.
 
