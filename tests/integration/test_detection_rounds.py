@@ -13,16 +13,10 @@ from PIL import Image
 from tests.integration.simulation import Simulation, end_of, loop_ended
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.cli.demo.world import BUDGETS, command
-from winnow.contracts.artifacts import (
-    CANDIDATES,
-    DATASET,
-    DETECTION_BATCH,
-    Batch,
-    Dataset,
-    read_manifest,
-    read_table,
-)
+from winnow.contracts.artifacts import read_manifest, read_table
 from winnow.contracts.batch_replay import replay_batch
+from winnow.contracts.manifests import Batch, Dataset
+from winnow.contracts.tables import CANDIDATES, DATASET, DETECTION_BATCH
 from winnow.domain import tables
 from winnow.domain.boxes import boxes_of
 from winnow.testing.harness import drive
@@ -130,3 +124,10 @@ def test_two_rounds_of_boxes_end_with_a_data_set_of_boxes_and_are_replayed_to_th
     labels = read_table(blobs, dataset.table, DATASET)["label"].to_pylist()
     found = [box for text in labels for box in boxes_of(text, size=(WIDTH, HEIGHT))]
     assert {box.class_name for box in found} == set(COLOURS)
+
+    page_file = tmp_path / "report.html"
+    command(["report", "--out", str(page_file), *state], log=log)
+    page = page_file.read_text()
+    for told in ("What the committee saw", "mAP50, holdout", "asked committee: person?"):
+        assert told in page
+    assert page.count('<rect class="true"') >= len(found)

@@ -32,6 +32,14 @@ def test_unequal_label_counts_are_compared_at_the_fewest_labels_that_all_reached
 def test_one_seed_has_an_infinite_interval_instead_of_false_certainty() -> None:
     found = paired_difference(CHOSEN[:1], RANDOM[:1])
     assert math.isinf(found.high)
+    assert found.interval == "one seed, so no interval"
+
+
+def test_an_interval_that_holds_zero_says_so() -> None:
+    found = paired_difference(CHOSEN, RANDOM)
+    assert found.interval == "95 % interval [-1.0, +27.7], which holds zero: no difference is shown"
+    worse = [((10, 20), (0.5, 0.6)), ((10, 20), (0.5, 0.7)), ((10, 20), (0.5, 0.6))]
+    assert paired_difference(RANDOM, worse).interval == "95 % interval [+10.0, +10.0]"
 
 
 def test_the_band_is_the_mean_over_seeds() -> None:

@@ -8,7 +8,6 @@ import shutil
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -17,16 +16,22 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from winnow.adapters.file_blobs import FileBlobs
-from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli.demo import plan
 from winnow.cli.demo.plan import World
-from winnow.cli.demo.world import command, run_world
-from winnow.cli.report.facts import WorldFacts, read_facts
-from winnow.cli.report.page import Report, amount, cost_per_label, render
-from winnow.cli.report.paired import Curves, PairedDifference, Run, paired_difference
+from winnow.cli.demo.world import command, end_with_parent, run_world
+from winnow.cli.report.facts import RoundFacts, WorldFacts, read_facts, read_rounds, run_of
+from winnow.cli.report.measures import Measure
+from winnow.cli.report.page import (
+    Report,
+    amount,
+    cost_per_label,
+    counted,
+    render,
+    signed_points,
+)
+from winnow.cli.report.paired import Comparison, compared
 from winnow.domain import tables
-from winnow.policy.rounds import main_metric
 
 N_PROCESSES = 2
 STEPS_PER_ROUND = 4
@@ -36,73 +41,55 @@ STEPS_PER_ROUND = 4
 def demo(
     *,
     data: Annotated[
-        Path | None,
-        typer.Option(help="Your images: a folder with a sub-folder per class, a COCO file, .npz."),
-    ] = None,
+        str,
+        typer.Option(
+            help="Your images (a folder with a sub-folder per class, a COCO file, .npz), `digits`, "
+            "or another simulated town (roads:town=3,frames=2000)."
+        ),
+    ] = "",
     size: Annotated[str, typer.Option(help="small (CI), standard or large.")] = "standard",
     out: Annotated[Path, typer.Option(help="Where worlds and report go.")] = Path("build/demo"),
     seeds: Annotated[int, typer.Option(help="Paired seeds; 0 takes those of the size.")] = 0,
     limit: Annotated[int, typer.Option(help="Most frames of DATA; 0 takes all.")] = 2000,
 ) -> None:
-    """Run whole rounds on real images, with a random control beside them.
+    """Run whole rounds through all services, with a random control beside them.
 
-    Without --data it takes the handwritten digits that scikit-learn ships. Scripted annotators
-    answer, so the images must have known classes.
+    Without --data a simulated fleet drives by day and night, and a committee of detectors looks
+    for persons and bicycles, which are rare at night. Scripted annotators answer, so own images
+    must have known classes.
 
     Example: winnow demo --data photos/ --seeds 3
     """
     console = Console()
     started = time.monotonic()
-    base = plan.size_of(size)
-    if data is not None:
-        # Own frames are larger than digits: fewer seeds unless more are asked for.
-        n_seeds = seeds or min(base.n_seeds, 3)
-        source = open_source(data)
-        chosen_size = plan.fitted(base, source=source, n_frames_max=limit, n_seeds=n_seeds)
-    else:
-        chosen_size = replace(base, n_seeds=seeds or base.n_seeds)
     shutil.rmtree(out, ignore_errors=True)
-    worlds = plan.worlds(
-        data=(data or plan.write_digits(out / "digits.npz")).absolute(),
-        out=out.absolute(),
-        size=chosen_size,
-        input_pixels=32 if data else 16,
-        n_frames_max=limit if data else 0,
-    )
-    _say_plan(console, worlds, data)
+    subject = plan.subject_of(data, size=size, seeds=seeds, limit=limit, out=out)
+    worlds = plan.worlds(subject, out=out.absolute())
+    _say_plan(console, subject)
     run_all(worlds, console)
     main = worlds[0]
     facts = facts_of(main)
-    curves = {arm: _curves(worlds, arm) for arm in ("chosen", "random")}
-    difference = paired_difference(curves["chosen"].runs, curves["random"].runs)
-    replayed = replay_all(main, facts)
-    name = "scikit-learn digits" if data is None else data.name
-    page = render(
-        Report(
-            title=f"Winnow: {name}",
-            facts=facts,
-            chosen=curves["chosen"],
-            control=curves["random"],
-            difference=difference,
-            replayed=replayed,
-        ),
-        FileBlobs(main.state_dir / "blobs"),
+    report = Report(
+        title=f"Winnow: {subject.title}",
+        facts=facts,
+        comparisons=compare(worlds, subject.measures),
+        replayed=replay_all(main, facts),
+        interest=subject.interest,
     )
     path = out / "report.html"
-    path.write_text(page, encoding="utf-8")
-    for line in summary(facts, difference, replayed):
+    path.write_text(render(report, FileBlobs(main.state_dir / "blobs")), encoding="utf-8")
+    for line in summary(report):
         console.print(line, highlight=False, soft_wrap=True)
     console.print(f"time                     {time.monotonic() - started:.0f} s")
     console.print(f"state of the shown run   {main.state_dir}", soft_wrap=True)
     console.print(f"report                   {path}", style="bold", soft_wrap=True)
 
 
-def _say_plan(console: Console, worlds: Sequence[World], data: Path | None) -> None:
-    first = worlds[0]
-    source = str(data) if data else "scikit-learn's handwritten digits (1,797 images)"
+def _say_plan(console: Console, subject: plan.Subject) -> None:
+    size = subject.size
     console.print(
-        f"Winnow demo on {source}: {first.rounds} rounds, a committee of {plan.MEMBERS}, "
-        f"{len(worlds) // 2} paired seeds of chosen against random.",
+        f"Winnow demo on {subject.told}: {size.rounds} rounds, a committee of {size.members}, "
+        f"{size.n_seeds} paired seeds of chosen against random.",
         highlight=False,
         soft_wrap=True,
     )
@@ -115,7 +102,7 @@ def run_all(worlds: Sequence[World], console: Console) -> None:
     """
     context = multiprocessing.get_context("spawn")
     with (
-        ProcessPoolExecutor(N_PROCESSES, mp_context=context) as pool,
+        ProcessPoolExecutor(N_PROCESSES, context, initializer=end_with_parent) as pool,
         Progress(
             TextColumn("{task.description:<38}"), BarColumn(), MofNCompleteColumn(),
             TimeElapsedColumn(), console=console,
@@ -176,21 +163,40 @@ def facts_of(world: World) -> WorldFacts:
         return read_facts(ledger, FileBlobs(world.state_dir / "blobs"))
 
 
-def _curves(worlds: Sequence[World], arm: str) -> Curves:
-    return Curves(tuple(_run(world) for world in worlds if world.arm == arm))
+def compare(worlds: Sequence[World], measures: Sequence[Measure]) -> tuple[Comparison, ...]:
+    """Compare the arms by each measure that all worlds have.
+
+    Raises
+    ------
+    BadParameter
+        A world trained no committee, or its holdout has nothing that the first measure is of.
+    """
+    rounds = {world.name: _rounds_of(world) for world in worlds}
+    for world in worlds:
+        if not run_of(rounds[world.name], measures[0])[0]:
+            raise typer.BadParameter(_nothing_measured(world, rounds[world.name], measures[0]))
+    found = []
+    for measure in measures:
+        chosen, control = (
+            [run_of(rounds[world.name], measure) for world in worlds if world.arm == arm]
+            for arm in ("chosen", "random")
+        )
+        if all(labels for labels, _ in (*chosen, *control)):
+            found.append(compared(measure, chosen, control))
+    return tuple(found)
 
 
-def _run(world: World) -> Run:
+def _rounds_of(world: World) -> tuple[RoundFacts, ...]:
     with ledger_of(world) as ledger, ledger.snapshot() as tx:
-        labels = {row.round_id: row.n_labels for row in tx.records.find(tables.PROMOTIONS)}
-        rounds = sorted(tx.records.find(tables.ROUNDS), key=lambda row: row.number)
-    measured = ((row.key, main_metric(dict(row.metrics))) for row in rounds)
-    points = [(labels[key], value) for key, value in measured if value is not None]
-    if not points:
-        reasons = "; ".join(f"{row.key} {row.state}: {row.reason}" for row in rounds)
-        msg = f"world {world.name} trained no committee ({reasons or 'no round'})"
-        raise typer.BadParameter(msg)
-    return tuple(count for count, _ in points), tuple(value for _, value in points)
+        return read_rounds(tx, FileBlobs(world.state_dir / "blobs"))
+
+
+def _nothing_measured(world: World, rounds: Sequence[RoundFacts], measure: Measure) -> str:
+    told = "; ".join(f"round {one.number} {one.state} {one.reason}".strip() for one in rounds)
+    return (
+        f"world {world.name}: expected a committee whose {measure.name} is measured on the "
+        f"holdout, found none ({told or 'no round'})"
+    )
 
 
 def replay_all(world: World, facts: WorldFacts) -> tuple[int, int]:
@@ -202,10 +208,9 @@ def replay_all(world: World, facts: WorldFacts) -> tuple[int, int]:
     return len(numbers), len(numbers)
 
 
-def summary(
-    facts: WorldFacts, difference: PairedDifference, replayed: tuple[int, int]
-) -> Iterator[str]:
+def summary(report: Report) -> Iterator[str]:
     """Give the dozen lines that say what the shown run did."""
+    facts = report.facts
     bought = [len(round_facts.picks) for round_facts in facts.rounds]
     n_random = sum(
         pick.arm in ("random", "both") for round_facts in facts.rounds for pick in round_facts.picks
@@ -216,12 +221,14 @@ def summary(
         f"({' + '.join(map(str, bought))}), {n_random} of them drawn at random"
     )
     yield f"labels accepted          {facts.n_accepted}"
-    yield f"committee accuracy       {facts.curve[-1][1]:.3f} on the holdout"
-    yield (
-        f"against random           {difference.mean * 100:+.1f} points at {difference.labels} "
-        f"labels, 95 % interval [{difference.low * 100:+.1f}, {difference.high * 100:+.1f}], "
-        f"{difference.n_seeds} paired seeds"
-    )
+    for comparison in report.comparisons:
+        name, difference = comparison.measure.name, comparison.difference
+        yield f"{name:<24} {run_of(facts.rounds, comparison.measure)[1][-1]:.3f} on the holdout"
+        if difference:
+            yield (
+                f"  against random         {signed_points(difference.mean)} at {difference.labels} "
+                f"labels, {counted(difference.n_seeds, 'paired seed')}, {difference.interval}"
+            )
     for budget in facts.budgets:
         if not budget.committed_steps:
             continue
@@ -234,4 +241,5 @@ def summary(
         yield f"cost                     {cost} {what}"
     refused = ", ".join(f"{count} {gate}" for gate, count in facts.refused.items())
     yield f"frames refused           {refused or 'none'}"
-    yield f"replayed byte for byte   {replayed[0]} of {replayed[1]} batches"
+    if report.replayed:
+        yield "replayed byte for byte   {} of {} batches".format(*report.replayed)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import io
+import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from multiprocessing.connection import wait
 from pathlib import Path
 
 from winnow.cli.demo.plan import World
@@ -15,7 +18,7 @@ from winnow.domain.errors import WinnowError
 BUDGETS = (
     ("upload", "2GB"),
     ("auto_label_inference", "3600000ms"),
-    ("human_annotation", "20.00"),
+    ("human_annotation", "40.00"),
     ("label_qa", "5.00"),
     ("expert_review", "2.00"),
 )
@@ -36,13 +39,23 @@ def run_world(world: World) -> None:
     state = ["--state", str(world.state_dir)]
     for kind, amount in BUDGETS:
         command(["budget", "allocate", kind, amount, *state], log=_log(world))
-    limit = ["--limit", str(world.n_frames_max)] if world.n_frames_max else []
-    command(
-        ["ingest", str(world.data), "--holdout", "0.2", "--by", "cluster", *limit, *state],
-        log=_log(world),
-    )
+    command(["ingest", world.data, *world.ingest, *state], log=_log(world))
     command(["round", "open", "--policy", str(world.policy_file), *state], log=_log(world))
     command(["up", "--until-idle", *state], log=_log(world))
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, even by kill -9."""
+    parent = multiprocessing.parent_process()
+    if parent is None:
+        return
+    sentinel = parent.sentinel
+
+    def watch() -> None:
+        wait([sentinel])
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def _log(world: World) -> Path:

@@ -10,9 +10,10 @@ from rich.console import Console
 
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.cli.report.facts import WorldFacts, read_facts
+from winnow.cli.report.facts import WorldFacts, read_facts, run_of
+from winnow.cli.report.measures import main_measure
 from winnow.cli.report.page import Report, render
-from winnow.cli.report.paired import Curves
+from winnow.cli.report.paired import Comparison, Curves
 from winnow.domain.errors import NotFound
 
 
@@ -42,12 +43,10 @@ def report(
 
 
 def _report(facts: WorldFacts) -> Report:
-    runs = ((tuple(n for n, _ in facts.curve), tuple(value for _, value in facts.curve)),)
+    measure = main_measure(facts.label_kind)
+    run = run_of(facts.rounds, measure)
     return Report(
         title=f"Winnow: {', '.join(facts.sources) or 'no frames yet'}",
         facts=facts,
-        chosen=Curves(runs if facts.curve else ()),
-        control=None,
-        difference=None,
-        replayed=None,
+        comparisons=(Comparison(measure, Curves((run,) if run[0] else ())),),
     )

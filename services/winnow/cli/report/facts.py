@@ -12,12 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.contracts import artifacts
+from winnow.cli.report.measures import Measure
+from winnow.cli.report.paired import Run
+from winnow.contracts import artifacts, manifests
+from winnow.contracts import tables as schemas
 from winnow.domain import tables
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.labels import LabelState
+from winnow.domain.labels import CLASSIFICATION, LabelState
 from winnow.domain.money import Account, Balances, Budget, Operation
-from winnow.policy.rounds import main_metric
 from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Ledger, Transaction
 
@@ -42,6 +44,8 @@ class Pick:
     pre_label: str
     label: str
     """The promoted label, empty if there is none."""
+    tags: Mapping[str, str]
+    """What the vehicle said of the frame."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +63,13 @@ class RoundFacts:
     """Labels approved up to and including this round."""
     metrics: Mapping[str, float]
     stop: Mapping[str, object]
+    label_kind: str
+    asked: BlobRef | None
+    """Members of the committee that chose; none in a cold start."""
+    trained: BlobRef | None
+    """Members of the committee that the round trained."""
+    evaluation: manifests.Evaluation | None
+    """Of that committee."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,14 +113,24 @@ class WorldFacts:
     map_frame_ids: tuple[str, ...]
     map_embeddings_ND: npt.NDArray[np.float32]
 
-    @property
-    def curve(self) -> tuple[tuple[int, float], ...]:
-        """(labels, accuracy or mAP50 on the holdout) after each round that trained a committee."""
-        return tuple(
-            (facts.n_labels, value)
-            for facts in self.rounds
-            if (value := main_metric(facts.metrics)) is not None
-        )
+    label_kind: str
+    """Of the last round."""
+
+
+def run_of(rounds: Sequence[RoundFacts], measure: Measure) -> Run:
+    """Give labels and the measure after each round that trained a committee."""
+    points = [
+        (facts.n_labels, value)
+        for facts in rounds
+        if facts.evaluation and (value := measure.of(facts.evaluation)) is not None
+    ]
+    return tuple(count for count, _ in points), tuple(value for _, value in points)
+
+
+def read_rounds(tx: Transaction, blobs: Blobs) -> tuple[RoundFacts, ...]:
+    """Read what each round chose and came to, in order."""
+    rows = sorted(tx.records.find(tables.ROUNDS), key=_number)
+    return tuple(_round_facts(row, tx, blobs) for row in rows)
 
 
 def read_facts(ledger: Ledger, blobs: Blobs, *, map_frames_max: int = 3000) -> WorldFacts:
@@ -122,7 +143,7 @@ def read_facts(ledger: Ledger, blobs: Blobs, *, map_frames_max: int = 3000) -> W
     """
     with ledger.snapshot() as tx:
         rows = tx.records.find(tables.ROUNDS)
-        rounds = tuple(_round_facts(row, tx, blobs) for row in sorted(rows, key=_number))
+        rounds = read_rounds(tx, blobs)
         sources = tx.records.find(tables.SOURCES)
         budgets = tuple(_budgets(tx))
         states = _label_states(tx)
@@ -148,6 +169,7 @@ def read_facts(ledger: Ledger, blobs: Blobs, *, map_frames_max: int = 3000) -> W
         clusters=clusters,
         map_frame_ids=frame_ids,
         map_embeddings_ND=embeddings_ND,
+        label_kind=rounds[-1].label_kind if rounds else CLASSIFICATION,
     )  # fmt: skip
 
 
@@ -156,7 +178,7 @@ def _number(row: tables.RoundRow) -> int:
 
 
 def _n_rows(blobs: Blobs, ref: BlobRef) -> int:
-    table = artifacts.read_table(blobs, ref, artifacts.HOLDOUT, columns=["frame_id"])
+    table = artifacts.read_table(blobs, ref, schemas.HOLDOUT, columns=["frame_id"])
     return int(table.num_rows)
 
 
@@ -168,12 +190,17 @@ def _round_facts(row: tables.RoundRow, tx: Transaction, blobs: Blobs) -> RoundFa
         for label in tx.labels.find(round_id=row.key, states=tuple(ACCEPTED))
     }
     picks: tuple[Pick, ...] = ()
+    label_kind, asked = CLASSIFICATION, None
     scores: npt.NDArray[np.float64] = np.empty(0)
     picked: npt.NDArray[np.float64] = np.empty(0)
     if batches:
-        batch = artifacts.read_manifest(blobs, batches[-1].manifest, artifacts.Batch)
-        picks = tuple(_picks(artifacts.read_table(blobs, batch.table, artifacts.BATCH), labels))
+        batch = artifacts.read_manifest(blobs, batches[-1].manifest, manifests.Batch)
+        table = artifacts.read_table(blobs, batch.table, schemas.BATCH)
+        picks = tuple(_picks(table, labels, _tags(blobs, batch.snapshot)))
         scores, picked = _scores(blobs, batch.candidates)
+        label_kind, asked = batch.label_kind, row.members if batch.scores else None
+    committees = tx.records.find(tables.COMMITTEES, group=row.key)
+    trained = committees[-1].members if committees else None
     return RoundFacts(
         number=row.number,
         state=row.state,
@@ -184,10 +211,32 @@ def _round_facts(row: tables.RoundRow, tx: Transaction, blobs: Blobs) -> RoundFa
         n_labels=promotions[-1].n_labels if promotions else 0,
         metrics=dict(row.metrics),
         stop=json.loads(row.stop) if row.stop else {},
+        label_kind=label_kind,
+        asked=asked,
+        trained=trained,
+        evaluation=_evaluation(blobs, trained),
     )
 
 
-def _picks(table: pa.Table, labels: Mapping[str, str]) -> Iterable[Pick]:
+def _evaluation(blobs: Blobs, members: BlobRef | None) -> manifests.Evaluation | None:
+    if members is None:
+        return None
+    ref = artifacts.read_manifest(blobs, members, manifests.Members).evaluation
+    return None if ref is None else artifacts.read_manifest(blobs, ref, manifests.Evaluation)
+
+
+def _tags(blobs: Blobs, snapshot: BlobRef) -> dict[str, str]:
+    """Give the tags of each frame of a snapshot that has any, as JSON."""
+    tags: dict[str, str] = {}
+    for part in artifacts.read_manifest(blobs, snapshot, manifests.Snapshot).parts:
+        columns = ["frame_id", "tags"]
+        table = artifacts.read_table(blobs, part.part, schemas.SNAPSHOT_PART, columns=columns)
+        pairs = zip(table["frame_id"].to_pylist(), table["tags"].to_pylist(), strict=True)
+        tags |= {frame_id: text for frame_id, text in pairs if text}
+    return tags
+
+
+def _picks(table: pa.Table, labels: Mapping[str, str], tags: Mapping[str, str]) -> Iterable[Pick]:
     for row in table.to_pylist():
         yield Pick(
             rank=row["rank"],
@@ -197,6 +246,7 @@ def _picks(table: pa.Table, labels: Mapping[str, str]) -> Iterable[Pick]:
             reason=row["reason"],
             pre_label=row["pre_label"] or "",
             label=labels.get(row["frame_id"], ""),
+            tags=json.loads(tags.get(row["frame_id"], "{}")),
         )
 
 
@@ -212,7 +262,7 @@ def _blob(row: Mapping[str, object]) -> BlobRef:
 
 def _scores(blobs: Blobs, ref: BlobRef) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
     columns = ["score", "selected", "gate"]
-    table = artifacts.read_table(blobs, ref, artifacts.CANDIDATES, columns=columns)
+    table = artifacts.read_table(blobs, ref, schemas.CANDIDATES, columns=columns)
     scores = table["score"].to_numpy(zero_copy_only=False).astype(np.float64)
     known = np.isfinite(scores)
     chosen = table["selected"].to_numpy(zero_copy_only=False).astype(bool)
@@ -262,11 +312,11 @@ def _snapshot_facts(
     """Give refusals by gate and the largest duplicate clusters of the first snapshot."""
     if ref is None:
         return {}, ()
-    snapshot = artifacts.read_manifest(blobs, ref, artifacts.Snapshot)
+    snapshot = artifacts.read_manifest(blobs, ref, manifests.Snapshot)
     refused: Counter[str] = Counter()
     members: dict[str, list[BlobRef]] = {}
     for part in snapshot.parts:
-        table = artifacts.read_table(blobs, part.part, artifacts.SNAPSHOT_PART)
+        table = artifacts.read_table(blobs, part.part, schemas.SNAPSHOT_PART)
         refused.update(gate for gate in table["gate"].to_pylist() if gate)
         many = np.flatnonzero(table["cluster_size"].to_numpy() > 1)
         for row in table.take(pa.array(many)).to_pylist():
@@ -292,7 +342,7 @@ def _map_points(
     vectors: list[npt.NDArray[np.float32]] = []
     for shard in shards:
         columns = ["frame_id", "embedding"]
-        table = artifacts.read_table(blobs, shard.embedded, artifacts.EMBEDDED, columns=columns)
+        table = artifacts.read_table(blobs, shard.embedded, schemas.EMBEDDED, columns=columns)
         for pos, (frame_id, vector) in enumerate(
             zip(table["frame_id"].to_pylist(), table["embedding"], strict=True)
         ):

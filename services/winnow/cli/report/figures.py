@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.cli.report.facts import BudgetFacts, RoundFacts, WorldFacts
-from winnow.cli.report.paired import Curves
+from winnow.cli.report.paired import Comparison
 from winnow.domain.labels import LabelState
 
 if TYPE_CHECKING:
@@ -56,22 +56,23 @@ def _svg(figure: Figure) -> str:
     return text[text.index("<svg") :]
 
 
-def learning_curves(chosen: Curves, control: Curves | None) -> str:
-    """Draw accuracy over labels: mean and 95 % band over seeds, and each seed thinly."""
+def learning_curves(comparison: Comparison) -> str:
+    """Draw a measure over labels: mean and 95 % band over seeds, and each seed thinly."""
     figure, (ax,) = _figure(7.6, 3.9)
-    pairs = [(chosen, CHOSEN, "chosen by the policy")]
-    if control is not None:
-        pairs.append((control, RANDOM, "random control"))
+    pairs = [(comparison.chosen, CHOSEN, "chosen by the policy")]
+    if comparison.control is not None:
+        pairs.append((comparison.control, RANDOM, "random control"))
     for curves, color, name in pairs:
         labels, mean, low, high = curves.band()
-        for labels_R, accuracy_R in curves.runs:
-            ax.plot(labels_R, accuracy_R, color=color, alpha=0.25, linewidth=0.8)
+        for labels_R, values_R in curves.runs:
+            ax.plot(labels_R, values_R, color=color, alpha=0.25, linewidth=0.8)
         if len(curves.runs) > 1:
             ax.fill_between(labels, low, high, color=color, alpha=0.16, linewidth=0)
         ax.plot(labels, mean, color=color, linewidth=2, marker="o", markersize=4, label=name)
     ax.set_xlabel("labels approved for training", color=INK)
-    ax.set_ylabel("accuracy on the holdout", color=INK)
-    ax.legend(frameon=False, loc="lower right", fontsize=9)
+    ax.set_ylabel(f"{comparison.measure.name}, holdout", color=INK)
+    ax.set_ylim(bottom=max(0.0, ax.get_ylim()[0]))
+    ax.legend(frameon=False, loc="best", fontsize=9)
     return _svg(figure)
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-import base64
 import html
-import io
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from winnow.cli.report import figures
-from winnow.cli.report.facts import BudgetFacts, Pick, RoundFacts, WorldFacts
-from winnow.cli.report.paired import Curves, PairedDifference
-from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import BadInput
+from winnow.cli.report import drawing, figures
+from winnow.cli.report.facts import BudgetFacts, Pick, RoundFacts, WorldFacts, run_of
+from winnow.cli.report.looking import looking
+from winnow.cli.report.looks import DrawnBox, boxes_in
+from winnow.cli.report.measures import Measure
+from winnow.cli.report.paired import Comparison, PairedDifference
+from winnow.domain.labels import DETECTION
 from winnow.ports.blobs import Blobs
-from winnow.tasks.decode import decode_rgb
 
 CONTACT_FRAMES_MAX = 60
-THUMB_PIXELS = 96
 
-STYLE = """
+STYLE = (
+    """
 :root { --ink:#22303c; --soft:#5b6b78; --line:#dfe5ea; --paper:#fbfcfd; --blue:#0b6e99;
         --orange:#c2571a; --green:#4d8b31; }
 * { box-sizing:border-box }
@@ -59,6 +59,8 @@ th { color:var(--soft); font-weight:600 } th:first-child,td:first-child { text-a
 .note { color:var(--soft); font-size:.85rem }
 footer { margin-top:3rem; color:var(--soft); font-size:.82rem }
 """
+    + drawing.STYLE
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +69,17 @@ class Report:
 
     title: str
     facts: WorldFacts
-    chosen: Curves
-    control: Curves | None
-    difference: PairedDifference | None
-    replayed: tuple[int, int] | None
+    comparisons: tuple[Comparison, ...]
+    """By each measure, the most telling one first."""
+    replayed: tuple[int, int] | None = None
     """(rounds whose replay was identical, rounds replayed); none if not tried."""
+    interest: tuple[str, ...] = ()
+    """Classes whose disagreement is shown; none: all."""
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """What committees are told by."""
+        return tuple(comparison.measure for comparison in self.comparisons)
 
 
 def render(report: Report, blobs: Blobs) -> str:
@@ -89,15 +97,22 @@ def _sections(report: Report, blobs: Blobs) -> Iterable[str]:
     facts = report.facts
     yield f"<h1>{html.escape(report.title)}</h1>"
     yield (
-        f'<p class="lead">{len(facts.rounds)} rounds over {facts.n_frames:,} frames; accuracy '
-        f"is measured on {facts.n_holdout:,} frames that were never in the pool.</p>"
+        f'<p class="lead">{len(facts.rounds)} rounds over {facts.n_frames:,} frames; committees '
+        f"are measured on {facts.n_holdout:,} frames that were never in the pool.</p>"
     )
     yield _cards(report)
-    if report.chosen.runs:
-        yield _section("Learning curves", _curve_note(report))
-        yield _figure(figures.learning_curves(report.chosen, report.control))
+    measured = [comparison for comparison in report.comparisons if comparison.chosen.runs]
+    if measured:
+        yield _section("Learning curves", _curve_note(measured[0]))
+    for comparison in measured:
+        yield _figure(figures.learning_curves(comparison))
+        if comparison.difference:
+            points = signed_points(comparison.difference.mean)
+            note = f"{comparison.measure.name}: {points} {_against(comparison.difference)}."
+            yield f'<p class="note">{html.escape(note)}</p>'
     yield _section("Rounds", "What each round bought and what the committee then knew.")
-    yield _rounds_table(facts.rounds)
+    yield _rounds_table(facts.rounds, report.measures)
+    yield from looking(facts, blobs, interest=report.interest, half_of=_slice(report))
     yield from _contact_sheets(facts, blobs)
     if histograms := figures.score_histograms(facts.rounds):
         yield _section(
@@ -118,6 +133,10 @@ def _sections(report: Report, blobs: Blobs) -> Iterable[str]:
     yield _footer(report)
 
 
+def _slice(report: Report) -> str:
+    return report.measures[0].slice if report.measures else ""
+
+
 def _section(title: str, lead: str) -> str:
     return f'<h2>{html.escape(title)}</h2><p class="lead">{html.escape(lead)}</p>'
 
@@ -130,10 +149,12 @@ def _cards(report: Report) -> str:
     facts = report.facts
     cards = [(f"{sum(len(r.picks) for r in facts.rounds):,}", "frames sent to annotators")]
     cards.append((f"{facts.n_accepted:,}", "labels accepted"))
-    if facts.curve:
-        cards.append((f"{facts.curve[-1][1]:.1%}", "committee accuracy on the holdout"))
-    if report.difference:
-        cards.append((signed_points(report.difference.mean), _difference_note(report.difference)))
+    for comparison in report.comparisons[:1]:
+        if values := run_of(facts.rounds, comparison.measure)[1]:
+            cards.append((f"{values[-1]:.1%}", f"{comparison.measure.name}, on the holdout"))
+        if comparison.difference:
+            difference = comparison.difference
+            cards.append((signed_points(difference.mean), _against(difference)))
     for name, amount in cost_per_label(facts):
         cards.append((amount, name))
     cards.append((f"{sum(facts.refused.values()):,}", "frames refused before any money moved"))
@@ -145,16 +166,20 @@ def _cards(report: Report) -> str:
 
 
 def signed_points(share: float) -> str:
-    """Give a difference of accuracies in percentage points, with its sign."""
+    """Give a difference of shares in percentage points, with its sign."""
     return f"{share * 100:+.1f} points"
 
 
-def _difference_note(difference: PairedDifference) -> str:
+def _against(difference: PairedDifference) -> str:
     return (
-        f"against random at {difference.labels} labels; 95 % interval "
-        f"{difference.low * 100:+.1f} to {difference.high * 100:+.1f}, "
-        f"{difference.n_seeds} paired seeds"
+        f"against random at {difference.labels} labels and equal money; "
+        f"{counted(difference.n_seeds, 'paired seed')}, {difference.interval}"
     )
+
+
+def counted(n: int, what: str) -> str:
+    """Give a number and what it counts, in the plural where it is not one."""
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def cost_per_label(facts: WorldFacts) -> list[tuple[str, str]]:
@@ -187,78 +212,85 @@ def amount(value: int, unit: str) -> str:
     return f"{value:,} ms" if unit == "gpu_ms" else f"{value:,} {unit}"
 
 
-def _curve_note(report: Report) -> str:
-    n_seeds = len(report.chosen.runs)
-    if report.control is None:
-        return "Accuracy of the committee's mean prediction after each round."
+def _curve_note(comparison: Comparison) -> str:
+    n_seeds = len(comparison.chosen.runs)
+    if comparison.control is None:
+        return "What the committee's mean prediction is worth after each round."
     return (
-        f"Mean over {n_seeds} paired seeds with its 95 % Student interval; thin lines are the "
-        "single runs. Both sides start from the same random first batch and spend the same."
+        f"Mean over {counted(n_seeds, 'paired seed')} with its 95 % Student interval; thin lines "
+        "are the single runs. Both sides start from the same first batch and spend the same."
     )
 
 
-def _rounds_table(rounds: Sequence[RoundFacts]) -> str:
-    head = (
-        "<tr><th>round</th><th>state</th><th>frames</th><th>random arm</th><th>labels so far</th>"
-        "<th>accuracy</th><th>NLL</th><th>ECE</th></tr>"
-    )
+def _rounds_table(rounds: Sequence[RoundFacts], measures: Sequence[Measure]) -> str:
+    names = ["round", "state", "frames", "random arm", "labels so far"]
+    names += [measure.name for measure in measures]
+    extra = [name for name in ("nll", "ece") if any(name in facts.metrics for facts in rounds)]
+    names += [name.upper() for name in extra]
     rows = []
     for facts in rounds:
         n_random = sum(pick.arm in ("random", "both") for pick in facts.picks)
-        metrics = (
-            f"{facts.metrics[name]:.3f}" if name in facts.metrics else "–"
-            for name in ("accuracy", "nll", "ece")
-        )  # fmt: skip
+        values = [
+            measure.of(facts.evaluation) if facts.evaluation else None for measure in measures
+        ]
+        values += [facts.metrics.get(name) for name in extra]
         cells = [
             f"{facts.number}", facts.state + (f": {facts.reason}" if facts.reason else ""),
-            f"{len(facts.picks)}", f"{n_random}", f"{facts.n_labels}", *metrics,
+            f"{len(facts.picks)}", f"{n_random}", f"{facts.n_labels}",
+            *("–" if value is None else f"{value:.3f}" for value in values),
         ]  # fmt: skip
         rows.append("".join(f"<td>{html.escape(cell)}</td>" for cell in cells))
-    return f"<table>{head}{''.join(f'<tr>{row}</tr>' for row in rows)}</table>"
+    head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
+    body = "".join(f"<tr>{row}</tr>" for row in rows)
+    return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def _contact_sheets(facts: WorldFacts, blobs: Blobs) -> Iterable[str]:
     yield _section(
         "What was chosen, and why",
-        "Every frame of each batch in its order. Orange: drawn by the random arm. A struck "
-        "class is the committee's suggestion that a person replaced.",
+        "Every frame of each batch in its order. Orange: drawn by the random arm. "
+        + (
+            "White: the boxes that annotators drew."
+            if facts.label_kind == DETECTION
+            else "A struck class is the committee's suggestion that a person replaced."
+        ),
     )
     for round_facts in facts.rounds:
         shown = round_facts.picks[:CONTACT_FRAMES_MAX]
         more = len(round_facts.picks) - len(shown)
+        cards = "".join(_card_of(pick, facts, blobs) for pick in shown)
         yield f"<h3>Round {round_facts.number}</h3>"
-        yield f'<div class="sheet">{"".join(_card_of(pick, blobs) for pick in shown)}</div>'
+        yield f'<div class="sheet">{cards}</div>'
         if more > 0:
             yield f'<p class="note">… and {more} more.</p>'
 
 
-def _card_of(pick: Pick, blobs: Blobs) -> str:
-    label = html.escape(pick.label or "–")
-    if pick.pre_label and pick.label and pick.pre_label != pick.label:
-        label = f"<s>{html.escape(pick.pre_label)}</s> {label}"
+def _card_of(pick: Pick, facts: WorldFacts, blobs: Blobs) -> str:
     kind = "frame random" if pick.arm in ("random", "both") else "frame"
+    frame = blobs.get(pick.frame)
+    if facts.label_kind == DETECTION:
+        boxes = boxes_in(pick.label)
+        picture = drawing.boxed(frame, boxes, facts.class_names, width=drawing.THUMB_PIXELS)
+        label = _counts(boxes) if pick.label else "–"
+    else:
+        picture, label = drawing.thumbnail(frame), _class_of(pick)
     return (
-        f'<div class="{kind}">{thumbnail(pick.frame, blobs)}<b>{pick.rank + 1} · {label}</b><br>'
+        f'<div class="{kind}">{picture}<b>{pick.rank + 1} · {label}</b><br>'
         f'<span class="why">{html.escape(pick.reason)}</span></div>'
     )
 
 
-def thumbnail(ref: BlobRef, blobs: Blobs) -> str:
-    """Give an `img` element with the frame, small; a frame that cannot be read says so."""
-    from PIL import Image
+def _counts(boxes: Sequence[DrawnBox]) -> str:
+    counts = Counter(box.class_name for box in boxes)
+    told = (f"{n} {html.escape(name)}" for name, n in sorted(counts.items()))
+    return ", ".join(told) or "nothing"
 
-    try:
-        pixels = decode_rgb(blobs.get(ref))
-    except BadInput:
-        return '<img alt="unreadable">'
-    image = Image.fromarray(pixels)
-    image.thumbnail((THUMB_PIXELS, THUMB_PIXELS))
-    sink = io.BytesIO()
-    small = image.width * image.height <= 64 * 64
-    image.save(sink, "PNG" if small else "JPEG", quality=80, optimize=True)
-    kind = "png" if small else "jpeg"
-    text = base64.b64encode(sink.getvalue()).decode()
-    return f'<img alt="frame" loading="lazy" src="data:image/{kind};base64,{text}">'
+
+def _class_of(pick: Pick) -> str:
+    label = html.escape(pick.label or "–")
+    if pick.pre_label and pick.label and pick.pre_label != pick.label:
+        return f"<s>{html.escape(pick.pre_label)}</s> {label}"
+    return label
 
 
 def _duplicates(facts: WorldFacts, blobs: Blobs) -> Iterable[str]:
@@ -271,7 +303,7 @@ def _duplicates(facts: WorldFacts, blobs: Blobs) -> Iterable[str]:
         else "No frame of the pool repeats another.",
     )
     for cluster in facts.clusters:
-        images = "".join(thumbnail(ref, blobs) for ref in cluster.frames)
+        images = "".join(drawing.thumbnail(blobs.get(ref)) for ref in cluster.frames)
         more = f'<span class="note">{cluster.size} frames</span>'
         yield f'<div class="cluster">{images}{more}</div>'
     if facts.refused:
@@ -304,5 +336,5 @@ def _footer(report: Report) -> str:
     return (
         f"<footer>Replayed from stored records: {identical} of {replayed} batches identical byte "
         "for byte. Annotators and reviewers of this run are scripted: they know the true "
-        "classes and make mistakes on purpose.</footer>"
+        "labels and make mistakes on purpose.</footer>"
     )

@@ -9,12 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from winnow.cli.report.measures import Measure
+
 Run = tuple[tuple[int, ...], tuple[float, ...]]
 
 
 @dataclass(frozen=True, slots=True)
 class Curves:
-    """Learning curves of the same policy under several seeds: (labels, accuracies) each."""
+    """Learning curves of the same policy under several seeds: (labels, values) each."""
 
     runs: tuple[Run, ...]
 
@@ -26,12 +28,12 @@ class Curves:
         npt.NDArray[np.float64],
         npt.NDArray[np.float64],
     ]:
-        """Give labels (mean over seeds), mean accuracy and its 95 % Student interval."""
+        """Give labels (mean over seeds), the mean and its 95 % Student interval."""
         n_rounds = min(len(labels) for labels, _ in self.runs)
         labels_SR = np.array([labels[:n_rounds] for labels, _ in self.runs], dtype=float)
-        accuracy_SR = np.array([accuracy[:n_rounds] for _, accuracy in self.runs])
-        mean = accuracy_SR.mean(axis=0)
-        half = np.array([_half_width(accuracy_SR[:, pos]) for pos in range(n_rounds)])
+        value_SR = np.array([values[:n_rounds] for _, values in self.runs])
+        mean = value_SR.mean(axis=0)
+        half = np.array([_half_width(value_SR[:, pos]) for pos in range(n_rounds)])
         low, high = np.maximum(mean - half, 0.0), np.minimum(mean + half, 1.0)
         return labels_SR.mean(axis=0), mean, low, high
 
@@ -45,6 +47,36 @@ class PairedDifference:
     low: float
     high: float
     n_seeds: int
+
+    @property
+    def shows_nothing(self) -> bool:
+        """Tell whether no difference at all is inside the interval."""
+        return self.low <= 0.0 <= self.high
+
+    @property
+    def interval(self) -> str:
+        """Say how sure the mean is, in percentage points."""
+        if self.n_seeds < 2:
+            return "one seed, so no interval"
+        ends = f"[{self.low * 100:+.1f}, {self.high * 100:+.1f}]"
+        verdict = ", which holds zero: no difference is shown" if self.shows_nothing else ""
+        return f"95 % interval {ends}{verdict}"
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """One measure's curves, and those of random if there is such a control."""
+
+    measure: Measure
+    chosen: Curves
+    control: Curves | None = None
+    difference: PairedDifference | None = None
+
+
+def compared(measure: Measure, chosen: Sequence[Run], control: Sequence[Run]) -> Comparison:
+    """Compare two arms by one measure; `paired_difference` says how."""
+    difference = paired_difference(chosen, control)
+    return Comparison(measure, Curves(tuple(chosen)), Curves(tuple(control)), difference)
 
 
 def at_labels(run: Run, labels: int) -> float:
