@@ -32,6 +32,7 @@ help: ## Print this help
 	@echo
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## (.*)/  make \1|\2/' | column -t -s '|'
 	@echo
+	@echo "  make demo DATA=digits   the same on real images: scikit-learn's handwritten digits"
 	@echo "  make demo DATA=PATH     the same on your images (folder, COCO file or .npz)"
 	@echo "  make demo SIZE=small    the smallest run (as in CI); TORCH=cpu takes torch's CPU build"
 
@@ -124,7 +125,7 @@ pipelines: $(VENV)/.demo ## Compile all pipelines for Kubeflow into build/pipeli
 	  $(BIN)/python -m $$name compile build/pipelines/$$name.yaml && echo build/pipelines/$$name.yaml; \
 	done
 
-demo: $(VENV)/.demo ## Three rounds on real images through all services, and a report
+demo: $(VENV)/.demo ## Three rounds of a simulated fleet through all services, and a report
 	@$(BIN)/winnow demo --size $(SIZE) $(if $(DATA),--data "$(DATA)")
 
 up: $(VENV)/.demo ## Run all services on this machine (state in .winnow)
