@@ -6,7 +6,7 @@ import contextlib
 import multiprocessing
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 from typing import Annotated
@@ -80,6 +80,9 @@ def demo(
     path.write_text(render(report, FileBlobs(main.state_dir / "blobs")), encoding="utf-8")
     for line in summary(report):
         console.print(line, highlight=False, soft_wrap=True)
+    for measure in subject.measures:
+        if measure not in report.measures:
+            console.print(f"{measure.name} not measured: the holdout has no such objects")
     console.print(f"time                     {time.monotonic() - started:.0f} s")
     console.print(f"state of the shown run   {main.state_dir}", soft_wrap=True)
     console.print(f"report                   {path}", style="bold", soft_wrap=True)
@@ -169,12 +172,9 @@ def compare(worlds: Sequence[World], measures: Sequence[Measure]) -> tuple[Compa
     Raises
     ------
     BadParameter
-        A world trained no committee, or its holdout has nothing that the first measure is of.
+        There is none: a world trained no committee, or the holdout has nothing to measure by.
     """
     rounds = {world.name: _rounds_of(world) for world in worlds}
-    for world in worlds:
-        if not run_of(rounds[world.name], measures[0])[0]:
-            raise typer.BadParameter(_nothing_measured(world, rounds[world.name], measures[0]))
     found = []
     for measure in measures:
         chosen, control = (
@@ -183,6 +183,8 @@ def compare(worlds: Sequence[World], measures: Sequence[Measure]) -> tuple[Compa
         )
         if all(labels for labels, _ in (*chosen, *control)):
             found.append(compared(measure, chosen, control))
+    if not found:
+        raise typer.BadParameter(_nothing_measured(rounds, measures))
     return tuple(found)
 
 
@@ -191,12 +193,16 @@ def _rounds_of(world: World) -> tuple[RoundFacts, ...]:
         return read_rounds(tx, FileBlobs(world.state_dir / "blobs"))
 
 
-def _nothing_measured(world: World, rounds: Sequence[RoundFacts], measure: Measure) -> str:
-    told = "; ".join(f"round {one.number} {one.state} {one.reason}".strip() for one in rounds)
-    return (
-        f"world {world.name}: expected a committee whose {measure.name} is measured on the "
-        f"holdout, found none ({told or 'no round'})"
+def _nothing_measured(
+    rounds: Mapping[str, Sequence[RoundFacts]], measures: Sequence[Measure]
+) -> str:
+    names = " or ".join(measure.name for measure in measures)
+    told = "; ".join(
+        f"{name}: round {one.number} {one.state} {one.reason}".strip()
+        for name, of_world in rounds.items()
+        for one in of_world
     )
+    return f"expected committees whose {names} is measured on the holdout, found none ({told})"
 
 
 def replay_all(world: World, facts: WorldFacts) -> tuple[int, int]:
