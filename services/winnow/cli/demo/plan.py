@@ -26,7 +26,7 @@ TOWN = (
 """Many short sessions, busy streets, objects of nine pixels and more: learned in minutes."""
 RARE = ("person", "bicycle")
 """Rare at night: what the fleet's policy looks for."""
-NIGHT_SHARE = 0.5
+NIGHT_SHARE = 0.33
 """Least part of a chosen batch that is from the night."""
 NIGHT = Measure(
     f"AP50 of {' and '.join(RARE)} at night",
@@ -58,14 +58,14 @@ class TownSize(Size):
 
     members: int = 3
     frames: int = 1400
-    epochs: int = 16
+    epochs: int = 24
     steps_min: int = 240
 
 
 TOWN_SIZES = {
     "small": TownSize(n_seeds=2, batch_size=24, rounds=2, members=2, frames=400, epochs=1,
                       steps_min=20),
-    "standard": TownSize(n_seeds=3, batch_size=80),
+    "standard": TownSize(n_seeds=3, batch_size=64),
     "large": TownSize(n_seeds=10, batch_size=100, rounds=6, members=4, frames=6000, epochs=30),
 }  # fmt: skip
 

@@ -218,7 +218,7 @@ def _curve_note(comparison: Comparison) -> str:
         return "What the committee's mean prediction is worth after each round."
     return (
         f"Mean over {counted(n_seeds, 'paired seed')} with its 95 % Student interval; thin lines "
-        "are the single runs. Both sides start from the same first batch and spend the same."
+        "are the single runs. Both sides spend the same."
     )
 
 
