@@ -11,8 +11,6 @@ EXTRAS := torch console embedding rounds scoring selection labeling-gateway qa c
 LOCKS := $(EXTRAS:%=requirements.%.txt)
 
 SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout
-# What `make pipelines` compiles.
-PIPELINES := retrain rollout open_round benchmark ab_test
 # What charts/winnow runs; `make images IMAGES=committee` builds the server for KServe.
 IMAGES ?= $(SERVICES)
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
@@ -25,7 +23,7 @@ DATA ?=
 SIZE ?= standard
 TORCH ?= default
 
-.PHONY: help setup lock protos fmt lint test test-all oracle golden bench bench-large bench-default benchmark pipelines demo up down pipelines images charts e2e clean
+.PHONY: help setup lock protos fmt lint test test-all oracle golden bench bench-large bench-default benchmark demo up down pipelines images charts e2e clean
 
 help: ## Print this help
 	@echo "Winnow: decides which frames earn a label, and proves it."
@@ -118,12 +116,6 @@ bench-default: $(VENV)/.bench ## The default policy beside every strategy on rea
 
 benchmark: $(VENV)/.demo ## Query strategies against random on digits, three seeds: figure, tables, report (DATA=PATH: yours)
 	@$(BIN)/python -m benchmark run --seeds 3 --out build/benchmark $(if $(DATA),--data "$(DATA)")
-
-pipelines: $(VENV)/.demo ## Compile all pipelines for Kubeflow into build/pipelines
-	@mkdir -p build/pipelines
-	@for name in $(PIPELINES); do \
-	  $(BIN)/python -m $$name compile build/pipelines/$$name.yaml && echo build/pipelines/$$name.yaml; \
-	done
 
 demo: $(VENV)/.demo ## Three rounds of a simulated fleet through all services, and a report
 	@$(BIN)/winnow demo --size $(SIZE) $(if $(DATA),--data "$(DATA)")
