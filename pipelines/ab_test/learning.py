@@ -62,11 +62,10 @@ def train_detector(
     config = TrainConfig(
         network=_network(place, setting),
         seed=seed,
-        epochs=1,
+        epochs=setting.epochs,
         batch_size=setting.batch_size,
         learning_rate=setting.learning_rate,
         weight_decay=setting.weight_decay,
-        steps_min=setting.steps,
         mixed_precision=setting.mixed_precision,
     )
     examples = place.examples.take(np.setdiff1d(rows, kept_out))

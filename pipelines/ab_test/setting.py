@@ -56,7 +56,11 @@ class AbSetting(BaseModel):
     input_width: Count = Field(default=160, description="Pixels of the network's input.")
     input_height: Count = Field(default=96, description="Pixels of the network's input.")
     width: Count = Field(default=12, description="Channels of the network's first block.")
-    steps: Count = Field(default=1500, description="Training steps of each model.")
+    epochs: Count = Field(
+        default=27,
+        description="Passes over its labels of each model: who has more labels trains longer, so "
+        "that new ones do not crowd out the old.",
+    )
     batch_size: Count = Field(default=16, description="Frames of a training step.")
     learning_rate: float = Field(default=2e-3, gt=0, description="Highest learning rate.")
     mixed_precision: bool = Field(

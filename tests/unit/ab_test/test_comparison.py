@@ -29,7 +29,7 @@ SETTING = AbSetting(
     input_width=80,
     input_height=48,
     width=4,
-    steps=3,
+    epochs=1,
     draws=4,
 )
 
@@ -101,7 +101,7 @@ def test_a_list_replaces_the_curator(result: PlaceResult, tmp_path: Path) -> Non
     (one,) = [one for one in result.chosen if one.method == "random"]
     listed = tmp_path / "list.txt"
     listed.write_text("\n".join(reversed(one.frame_ids)))
-    quick = SETTING.model_copy(update={"n_splits": 1, "steps": 1})
+    quick = SETTING.model_copy(update={"n_splits": 1})
     found = steps.compare(TOWN, quick, tmp_path / "p", manual=listed, done=lambda _: None)
     (manual,) = [one for one in found.chosen if one.method == "manual"]
     assert manual.frame_ids == tuple(reversed(one.frame_ids))
