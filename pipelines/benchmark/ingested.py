@@ -6,8 +6,9 @@ import json
 from collections.abc import Collection, Iterator
 from functools import cached_property
 
-from winnow.contracts.artifacts import FRAMES, ORACLE, read_table
+from winnow.contracts.artifacts import read_table
 from winnow.contracts.references import frame_refs
+from winnow.contracts.tables import FRAMES, ORACLE
 from winnow.domain.labels import CLASSIFICATION
 from winnow.domain.rows import SourceRow
 from winnow.domain.tables import SHARDS, SOURCES

@@ -12,16 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.calibration.slices import slices_of
-from winnow.contracts.artifacts import (
-    DATASET,
-    HOLDOUT,
-    Dataset,
-    Manifest,
-    read_manifest,
-    read_table,
-    write_manifest,
-)
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest
+from winnow.contracts.manifests import Dataset, Manifest
 from winnow.contracts.references import COLUMNS, frame_refs
+from winnow.contracts.tables import DATASET, HOLDOUT
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.ports.blobs import Blobs

@@ -10,15 +10,8 @@ import numpy.typing as npt
 
 from retrain.data import Pack, holdout_grouping, labels_by_class, put_array, unpack
 from retrain.orders import Trained, prefix_of
-from winnow.contracts.artifacts import (
-    Dataset,
-    Evaluation,
-    Member,
-    Members,
-    StopSet,
-    read_manifest,
-    write_manifest,
-)
+from winnow.contracts.artifacts import read_manifest, write_manifest
+from winnow.contracts.manifests import Dataset, Evaluation, Member, Members, StopSet
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import TrainingFailed
 from winnow.domain.ids import RoundId, committee_version_of, derived_uuid

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import JsonValue, TypeAdapter
 
-from winnow.contracts.artifacts import Manifest, Member
+from winnow.contracts.manifests import Manifest, Member
 from winnow.domain.blob_ref import BlobRef
 from winnow.policy.training_section import TrainingSection
 

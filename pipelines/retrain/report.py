@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from retrain.plots import precision_recall_plot, reliability_plot
-from winnow.contracts.artifacts import Evaluation, Members
+from winnow.contracts.manifests import Evaluation, Members
 
 WORDS = {
     "accuracy": "accuracy",

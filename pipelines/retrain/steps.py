@@ -16,7 +16,8 @@ from retrain.settings import RetrainSettings
 from retrain.training import train_member
 from winnow.adapters.connect import connect_blobs, connect_ledger
 from winnow.adapters.system_clock import SystemClock
-from winnow.contracts.artifacts import Dataset, Member, Members, read_manifest, write_manifest
+from winnow.contracts.artifacts import read_manifest, write_manifest
+from winnow.contracts.manifests import Dataset, Member, Members
 from winnow.contracts.references import read_reference, reference_text
 from winnow.domain.errors import BadInput
 from winnow.domain.events import RoundTrained

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from retrain.data import Pack, calibration_mask, unpack
 from retrain.orders import Order, Trained, prefix_of
 from retrain.settings import RetrainSettings
-from winnow.contracts.artifacts import Member
+from winnow.contracts.manifests import Member
 from winnow.domain.errors import TrainingFailed
 from winnow.estimation import inclusion_weights
 from winnow.ports.blobs import Blobs

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from winnow.contracts.artifacts import Manifest, Members
+from winnow.contracts.manifests import Manifest, Members
 from winnow.policy.rollout_section import RolloutSection
 from winnow.ports.committee import CommitteeAnswer
 

@@ -11,8 +11,10 @@ from itertools import islice
 
 import numpy as np
 
-from winnow.contracts.artifacts import HOLDOUT, Evaluation, Members, read_manifest, read_table
+from winnow.contracts.artifacts import read_manifest, read_table
+from winnow.contracts.manifests import Evaluation, Members
 from winnow.contracts.references import COLUMNS, frame_refs
+from winnow.contracts.tables import HOLDOUT
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, DomainError, IntegrityError, Retryable
 from winnow.domain.ids import CommitteeVersion

@@ -35,7 +35,8 @@ from winnow.adapters.in_process_deployments import InProcessDeployments
 from winnow.adapters.kserve_deployments import KServeDeployments, cluster_api
 from winnow.adapters.process_deployments import ProcessDeployments
 from winnow.adapters.system_clock import SystemClock
-from winnow.contracts.artifacts import Evaluation, Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Evaluation, Members
 from winnow.contracts.references import read_reference
 from winnow.contracts.serving import parts_of
 from winnow.domain.blob_ref import BlobRef

@@ -6,7 +6,8 @@ from committee.metrics import COMMITTEE
 from committee.model import CommitteeServer
 from committee.settings import CommitteeSettings
 from winnow.adapters.connect import connect_blobs
-from winnow.contracts.artifacts import Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Members
 from winnow.contracts.references import read_reference
 from winnow.contracts.serving import model_name_of, served_version
 from winnow.tasks.committee import CommitteeModel

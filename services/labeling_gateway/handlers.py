@@ -10,7 +10,8 @@ from itertools import groupby
 
 from labeling_gateway import metrics
 from winnow.contracts.answers import write_answer
-from winnow.contracts.artifacts import JSON, Batch, read_manifest
+from winnow.contracts.artifacts import JSON, read_manifest
+from winnow.contracts.manifests import Batch
 from winnow.contracts.task_ends import Ending, close_task, problem_of
 from winnow.contracts.task_starts import (
     attach_predictions,

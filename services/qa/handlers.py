@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 
 from qa import metrics
 from winnow.contracts.answers import read_answer
-from winnow.contracts.artifacts import Batch
 from winnow.contracts.inspections import (
     QA,
     Verdict,
@@ -19,6 +18,7 @@ from winnow.contracts.inspections import (
     settle,
     verdict_kind,
 )
+from winnow.contracts.manifests import Batch
 from winnow.contracts.promotions import end_approvals
 from winnow.contracts.qa_items import filled, item_of, put_item
 from winnow.contracts.qa_stages import (

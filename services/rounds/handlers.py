@@ -12,7 +12,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from rounds import metrics
 from winnow.constraints.gates import Gate
-from winnow.contracts.artifacts import Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Members
 from winnow.contracts.round_money import release_round, reserve_inference
 from winnow.contracts.round_opening import (
     WrittenSnapshot,
@@ -44,13 +45,7 @@ from winnow.domain.tables import (
     RoundRow,
 )
 from winnow.policy.model import Policy, parse_policy
-from winnow.policy.rounds import (
-    ENDED,
-    closed_round,
-    next_round,
-    opened_once,
-    waits_for_rounds,
-)
+from winnow.policy.rounds import ENDED, closed_round, next_round, opened_once, waits_for_rounds
 from winnow.policy.stopping import stop_record, verdicts_of
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock

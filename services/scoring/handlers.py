@@ -8,11 +8,13 @@ from datetime import timedelta
 from functools import partial
 
 from scoring.metrics import COVERAGE, FRAMES, OVERRUN, PART_SECONDS, RUNS
-from winnow.contracts.artifacts import Members, Scores, Snapshot, read_manifest, write_manifest
+from winnow.contracts.artifacts import read_manifest, write_manifest
+from winnow.contracts.manifests import Members, Scores, Snapshot
 from winnow.contracts.score_ages import newest_committee, why_score_again
+from winnow.contracts.scoring_runs import coverage, nothing_scored, pool_scored, shortfall
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Conflict, DomainError
-from winnow.domain.events import Event, PoolScored, RoundHalted, RoundOpened, ScoreKind, Stage
+from winnow.domain.events import Event, RoundHalted, RoundOpened, Stage
 from winnow.domain.ids import (
     CommitteeVersion,
     Micros,
@@ -24,7 +26,6 @@ from winnow.domain.money import Commit
 from winnow.domain.rows import ScoringRunRow
 from winnow.domain.tables import SCORING_RUNS
 from winnow.policy.model import parse_policy
-from winnow.policy.round_sections import ScoringSection
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.committee import Committee
@@ -42,7 +43,7 @@ def on_round_opened(
     snapshot = read_manifest(blobs, event.snapshot, Snapshot)
     if snapshot.members is None:
         RUNS.labels("none").inc()
-        return [_nothing_scored(event, snapshot)]
+        return [nothing_scored(event, snapshot)]
     deadline = parse_policy(blobs.get(event.policy)).scoring.deadline_minutes
     row = ScoringRunRow(
         key=event.round_id,
@@ -199,32 +200,19 @@ def _close(
     if stored is None or stored.state != "scoring" or stored.n_again != row.n_again:
         return []  # another process was faster; what it stated counts
     section = parse_policy(blobs.get(row.policy)).scoring
-    reason = halted or _shortfall(row, section, n_scored, snapshot.n_eligible)
+    reason = halted or shortfall(row, section, n_scored, snapshot.n_eligible)
     state = "incomplete" if reason else "scored"
     tx.records.update(
         SCORING_RUNS, row.key, partial(_ended, replace(row, state=state, due_at=None))
     )
     _pay(row, tx=tx, clock=clock)
     RUNS.labels(state).inc()
-    COVERAGE.set(_coverage(n_scored, snapshot.n_eligible))
+    COVERAGE.set(coverage(n_scored, snapshot.n_eligible))
     if reason:
         kept = f"scores of {n_scored} frames: {scores.key}"
         return [RoundHalted(RoundId(row.key), Stage.SCORING, reason, kept)]
-    return [
-        PoolScored(
-            round_id=RoundId(row.key),
-            kind=ScoreKind.COMMITTEE,
-            n_frames=snapshot.n_eligible,
-            n_scored=n_scored,
-            members_expected=_names(blobs, row.members),
-            members_answered=row.members_answered,
-            gpu_ms=row.gpu_ms,
-            scores=scores,
-            snapshot=row.snapshot,
-            policy=row.policy,
-            seed=row.seed,
-        )
-    ]
+    n_eligible = snapshot.n_eligible
+    return [pool_scored(row, scores, n_scored=n_scored, n_eligible=n_eligible, blobs=blobs)]
 
 
 def _ended(new: ScoringRunRow, old: ScoringRunRow) -> ScoringRunRow:
@@ -263,29 +251,6 @@ def _write_scores(
     return ref, gathered.n_scored, gathered.members
 
 
-def _shortfall(row: ScoringRunRow, section: ScoringSection, n_scored: int, n_eligible: int) -> str:
-    """Say what is missing for selection to go on, or nothing."""
-    coverage = _coverage(n_scored, n_eligible)
-    if coverage < section.coverage_min:
-        return (
-            f"expected {section.coverage_min:.0%} of {n_eligible} eligible frames scored before "
-            f"the deadline, found {n_scored} ({coverage:.1%}); "
-            f"{len(row.parts)} of {row.n_parts} parts"
-        )
-    if len(row.members_answered) < section.members_min:
-        names = ", ".join(row.members_answered) or "none"
-        return f"expected answers of {section.members_min} members, found {names}"
-    return ""
-
-
-def _names(blobs: Blobs, members: BlobRef) -> tuple[str, ...]:
-    return tuple(member.name for member in read_manifest(blobs, members, Members).members)
-
-
-def _coverage(n_scored: int, n_eligible: int) -> float:
-    return n_scored / n_eligible if n_eligible else 1.0
-
-
 def _pay(row: ScoringRunRow, *, tx: Transaction, clock: Clock) -> None:
     """Commit what was measured, at most what was reserved; the rest flows back."""
     reservation_id = inference_reservation_id(RoundId(row.key))
@@ -304,22 +269,6 @@ def _pay(row: ScoringRunRow, *, tx: Transaction, clock: Clock) -> None:
     if beyond or not outcome.applied:
         OVERRUN.inc(beyond)
         log.warning("scoring.overrun", round_id=row.key, gpu_ms=beyond, outcome=outcome.kind.value)
-
-
-def _nothing_scored(event: RoundOpened, snapshot: Snapshot) -> PoolScored:
-    return PoolScored(
-        round_id=event.round_id,
-        kind=ScoreKind.NONE,
-        n_frames=snapshot.n_eligible,
-        n_scored=0,
-        members_expected=(),
-        members_answered=(),
-        gpu_ms=0,
-        scores=None,
-        snapshot=event.snapshot,
-        policy=event.policy,
-        seed=event.seed,
-    )
 
 
 def _prefix(round_id: str) -> str:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 
 from selection import metrics
 from winnow.contracts.amendments import amend, amendment_of
-from winnow.contracts.artifacts import JSON, Batch, Scores, Snapshot, read_manifest
-from winnow.contracts.batch_sizes import frames_asked
+from winnow.contracts.artifacts import JSON, read_manifest
 from winnow.contracts.batches import PREFIX, Sources
+from winnow.contracts.manifests import Batch, Scores, Snapshot
 from winnow.contracts.orders import (
     annotation_batch,
     budget_of,
@@ -24,11 +24,17 @@ from winnow.contracts.orders import (
 )
 from winnow.contracts.proposals import StoredProposal, store_proposal
 from winnow.contracts.score_ages import why_score_again
+from winnow.contracts.selection_terms import (
+    SelectionTerms,
+    approved_batches,
+    available_micros,
+    selection_terms,
+)
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, Conflict, NotFound
 from winnow.domain.events import BatchSelected, Event, PoolScored, RoundHalted, ScoreKind, Stage
-from winnow.domain.ids import BatchId, BudgetId, FrameId, RoundId, batch_id_of, derived_uuid
-from winnow.domain.labels import Actor, LabelState, Role
+from winnow.domain.ids import BatchId, FrameId, RoundId, batch_id_of, derived_uuid
+from winnow.domain.labels import Actor, Role
 from winnow.domain.money import BudgetKind, Release
 from winnow.domain.tables import BATCHES, ROUNDS, TASKS, BatchRow, CommandRow
 from winnow.evidence.annotation_batch import TaskOrder
@@ -69,16 +75,19 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
     with ports.ledger.snapshot() as view:
         if view.records.get(BATCHES, batch_id) is not None:
             return []
-        world = _look(view, snapshot, policy, ports)
+        terms = selection_terms(view, ports.blobs, policy, snapshot)
         stale = why_score_again(view, policy.scoring.rescoring, _scored_by(event, ports))
     if stale:
         return [_halted(event.round_id, f"{stale}; open a round again")]
     try:
-        stored, order = _prepare(event, world, policy, ports)
+        stored, order = _prepare(event, terms, policy, ports)
         if stored.batch is not None and (
-            stored.batch.price_micros > _available(tx, snapshot) or _approved(tx) != world.approved
+            stored.batch.price_micros > available_micros(tx, snapshot)
+            or approved_batches(tx) != terms.approved
         ):
-            stored, order = _prepare(event, _look(tx, snapshot, policy, ports), policy, ports)
+            stored, order = _prepare(
+                event, selection_terms(tx, ports.blobs, policy, snapshot), policy, ports
+            )
     except BadInput as error:  # a column that the policy names and no frame has: no retry helps
         return [_halted(event.round_id, str(error))]
     if stored.batch is None or stored.manifest is None:
@@ -162,40 +171,7 @@ def _scored_by(event: PoolScored, ports: Ports) -> str:
     return read_manifest(ports.blobs, event.scores, Scores).committee_version
 
 
-@dataclass(frozen=True, slots=True)
-class _World:
-    """What the ledger says at one moment."""
-
-    available: int
-    held: tuple[str, ...]
-    approved: frozenset[str]
-    """Batches that hold frames: as long as these stay the same, so does `held`."""
-    n_asked: int | None
-
-
-def _look(view: Transaction, snapshot: Snapshot, policy: Policy, ports: Ports) -> _World:
-    states = [state for state in LabelState if state is not LabelState.REJECTED]
-    live = view.labels.find(states=states, label_task=snapshot.label_task)
-    held = tuple(sorted({label.key.frame_id for label in live}))
-    n_asked = frames_asked(view, ports.blobs, policy, snapshot)
-    return _World(_available(view, snapshot), held, _approved(view), n_asked)
-
-
-def _available(view: Transaction, snapshot: Snapshot) -> int:
-    kind = BudgetKind.HUMAN_ANNOTATION
-    budget_id = BudgetId(dict(snapshot.budget_ids).get(kind, kind))
-    try:
-        period = view.money.open_period(budget_id)
-    except NotFound:
-        return 0
-    return int(view.money.balances(budget_id, period).available)
-
-
-def _approved(view: Transaction) -> frozenset[str]:
-    return frozenset(row.key for row in view.records.find(BATCHES, state="approved"))
-
-
-def _propose(event: PoolScored, world: _World, ports: Ports) -> StoredProposal:
+def _propose(event: PoolScored, terms: SelectionTerms, ports: Ports) -> StoredProposal:
     started = ports.clock.now()
     sources = Sources(
         round_id=event.round_id,
@@ -203,9 +179,9 @@ def _propose(event: PoolScored, world: _World, ports: Ports) -> StoredProposal:
         scores=event.scores,
         policy=event.policy,
         seed=event.seed,
-        affordable_micros=world.available,
-        held=world.held,
-        n_asked=world.n_asked,
+        affordable_micros=terms.available,
+        held=terms.held,
+        n_asked=terms.n_asked,
     )
     stored = store_proposal(
         ports.blobs, sources, producer=ports.producer, at=started, kernel=ports.kernel
@@ -229,10 +205,10 @@ class _Order:
 
 
 def _prepare(
-    event: PoolScored, world: _World, policy: Policy, ports: Ports
+    event: PoolScored, terms: SelectionTerms, policy: Policy, ports: Ports
 ) -> tuple[StoredProposal, _Order | None]:
     """Give the proposal and, if nobody is to be asked, its order."""
-    stored = _propose(event, world, ports)
+    stored = _propose(event, terms, ports)
     if stored.batch is None or stored.manifest is None or policy.approval.mode == "person":
         return stored, None
     return stored, _order(stored.batch, stored.manifest, AUTOMATIC, ports)

@@ -23,7 +23,9 @@ from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.kserve_committee import KServeCommittee
 from winnow.adapters.local_committee import LocalCommittee
 from winnow.adapters.process_deployments import ProcessDeployments
-from winnow.contracts.artifacts import SNAPSHOT_PART, SnapshotPart, write_table
+from winnow.contracts.artifacts import write_table
+from winnow.contracts.manifests import SnapshotPart
+from winnow.contracts.tables import SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import CommitteeVersion
 from winnow.ports.deployments import Part

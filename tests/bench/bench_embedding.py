@@ -22,7 +22,8 @@ from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.constraints.duplicates import duplicate_clusters
 from winnow.constraints.gates import GateThresholds
-from winnow.contracts.artifacts import FRAMES, write_table
+from winnow.contracts.artifacts import write_table
+from winnow.contracts.tables import FRAMES
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import FrameId
 from winnow.ports.frame_source import SourceFrame

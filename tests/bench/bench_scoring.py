@@ -14,7 +14,9 @@ import pyarrow as pa
 
 from tests.unit.training.toy_world import CLASSES, frame_columns, put_frames
 from winnow.adapters.file_blobs import FileBlobs
-from winnow.contracts.artifacts import SNAPSHOT_PART, SnapshotPart, write_table
+from winnow.contracts.artifacts import write_table
+from winnow.contracts.manifests import SnapshotPart
+from winnow.contracts.tables import SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import CommitteeVersion
 from winnow.ports.committee import CommitteeAnswer

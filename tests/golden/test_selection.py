@@ -14,10 +14,12 @@ import pytest
 
 from tests.unit.selection.pools import ROUND, store_pool
 from winnow.adapters.file_blobs import FileBlobs
-from winnow.contracts.artifacts import BATCH, CANDIDATES, Batch, read_table
+from winnow.contracts.artifacts import read_table
 from winnow.contracts.batches import Sources
+from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import annotation_batch, orders_of
 from winnow.contracts.proposals import store_proposal
+from winnow.contracts.tables import BATCH, CANDIDATES
 from winnow.domain.blob_ref import BlobRef
 from winnow.evidence.annotation_batch import AnnotationBatch
 from winnow.evidence.artifact import Artifact, Producer

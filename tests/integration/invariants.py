@@ -10,8 +10,9 @@ from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_bus import SqliteBus
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli.replay import replay_round
-from winnow.contracts.artifacts import Batch, Dataset, read_manifest
+from winnow.contracts.artifacts import read_manifest
 from winnow.contracts.inspections import UNLABELABLE, purse_of
+from winnow.contracts.manifests import Batch, Dataset
 from winnow.contracts.mapping import from_message
 from winnow.contracts.topics import DEAD_LETTER_SUFFIX, TOPICS
 from winnow.domain import tables

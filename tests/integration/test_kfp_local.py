@@ -19,7 +19,8 @@ from retrain.settings import RetrainSettings
 from tests.unit.training.toy_world import POLICY, put_dataset
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Members
 from winnow.contracts.mapping import from_message
 from winnow.contracts.references import reference_text
 from winnow.domain.events import RoundTrained

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from console.api.label_views import label_counts
-from winnow.contracts.artifacts import Snapshot, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Snapshot
 from winnow.contracts.round_opening import LIVE, why_not_yet
 from winnow.domain.errors import NotFound
 from winnow.domain.ids import BudgetId, round_id_of

@@ -21,7 +21,8 @@ from winnow.adapters.committee_answers import (
 )
 from winnow.adapters.open_inference import Address, OpenInferenceClient
 from winnow.contracts import serving
-from winnow.contracts.artifacts import Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Members
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, NotFound, Retryable, SchemaMismatch
 from winnow.domain.ids import CommitteeVersion

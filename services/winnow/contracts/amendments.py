@@ -8,20 +8,10 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.contracts.artifacts import (
-    BATCH,
-    CANDIDATES,
-    SNAPSHOT_PART,
-    Amendment,
-    Batch,
-    Snapshot,
-    batch_schema,
-    read_manifest,
-    read_table,
-    write_manifest,
-    write_table,
-)
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest, write_table
 from winnow.contracts.batches import PREFIX
+from winnow.contracts.manifests import Amendment, Batch, Snapshot
+from winnow.contracts.tables import BATCH, CANDIDATES, SNAPSHOT_PART, batch_schema
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.ports.blobs import Blobs

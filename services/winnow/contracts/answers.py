@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 
-from winnow.contracts.artifacts import Manifest, read_manifest, write_manifest
+from winnow.contracts.artifacts import read_manifest, write_manifest
+from winnow.contracts.manifests import Manifest
 from winnow.domain.blob_ref import BlobRef
 from winnow.ports.blobs import Blobs
 from winnow.ports.labeling_tool import Answer

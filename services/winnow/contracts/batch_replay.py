@@ -7,16 +7,10 @@ import hashlib
 import pyarrow as pa
 
 from winnow.contracts.amendments import overlay
-from winnow.contracts.artifacts import (
-    CANDIDATES,
-    Batch,
-    Snapshot,
-    batch_schema,
-    read_manifest,
-    read_table,
-    table_bytes,
-)
+from winnow.contracts.artifacts import read_manifest, read_table, table_bytes
 from winnow.contracts.batches import batch_table, candidates_table, load_inputs, sources_of
+from winnow.contracts.manifests import Batch, Snapshot
+from winnow.contracts.tables import CANDIDATES, batch_schema
 from winnow.domain.blob_ref import BlobRef
 from winnow.policy.replay import ReplayReport, Table, first_difference
 from winnow.policy.select import SELECTOR_VERSION, propose

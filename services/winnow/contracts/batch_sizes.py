@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from winnow.contracts.artifacts import Members, Snapshot, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Members, Snapshot
 from winnow.contracts.round_progress import progress_after
 from winnow.domain.tables import ROUNDS
 from winnow.policy.model import Policy

@@ -15,23 +15,20 @@ import pyarrow.compute as pc
 
 from winnow.acquisition.detection import is_detection_score
 from winnow.acquisition.registry import RECORDED
-from winnow.contracts.artifacts import (
+from winnow.contracts.artifacts import read_manifest, read_table
+from winnow.contracts.detection_scores import detection_columns, shown_boxes
+from winnow.contracts.examples import examples_in
+from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
+from winnow.contracts.manifests import Batch, Scores, Snapshot
+from winnow.contracts.pool_arrays import class_probabilities, label_centers, pool_embeddings
+from winnow.contracts.tables import (
     CANDIDATES,
     EMBEDDED,
     LABELED,
     LABELED_FRAMES,
     SNAPSHOT_PART,
-    Batch,
-    Scores,
-    Snapshot,
     batch_schema,
-    read_manifest,
-    read_table,
 )
-from winnow.contracts.detection_scores import detection_columns, shown_boxes
-from winnow.contracts.examples import examples_in
-from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
-from winnow.contracts.pool_arrays import class_probabilities, label_centers, pool_embeddings
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.boxes import classes_in
 from winnow.domain.ids import RoundId, batch_id_of, round_number_of

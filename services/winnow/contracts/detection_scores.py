@@ -15,7 +15,9 @@ from winnow.acquisition.detection import (
     box_columns,
     information_columns,
 )
-from winnow.contracts.artifacts import DETECTION_SCORES, Scores, read_table
+from winnow.contracts.artifacts import read_table
+from winnow.contracts.manifests import Scores
+from winnow.contracts.tables import DETECTION_SCORES
 from winnow.domain.boxes import Box, label_of
 from winnow.domain.errors import SchemaMismatch
 from winnow.ports.blobs import Blobs

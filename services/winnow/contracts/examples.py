@@ -8,8 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from winnow.contracts.artifacts import EMBEDDED, LABELED, SNAPSHOT_PART, Snapshot, read_table
+from winnow.contracts.artifacts import read_table
 from winnow.contracts.frame_columns import TAGS, columns_of
+from winnow.contracts.manifests import Snapshot
+from winnow.contracts.tables import EMBEDDED, LABELED, SNAPSHOT_PART
 from winnow.domain.errors import BadInput
 from winnow.policy.examples import ExamplesSection
 from winnow.ports.blobs import Blobs

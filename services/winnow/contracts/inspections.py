@@ -9,7 +9,7 @@ from datetime import datetime
 from uuid import UUID
 
 from winnow.agreement.labels import defects_between
-from winnow.contracts.artifacts import Batch
+from winnow.contracts.manifests import Batch
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, NotFound
 from winnow.domain.events import LabelReviewed, VerdictKind

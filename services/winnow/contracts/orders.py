@@ -7,7 +7,9 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from winnow.contracts.artifacts import BATCH, Batch, read_table
+from winnow.contracts.artifacts import read_table
+from winnow.contracts.manifests import Batch
+from winnow.contracts.tables import BATCH
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BudgetExceeded
 from winnow.domain.ids import (

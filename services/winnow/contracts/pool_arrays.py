@@ -7,16 +7,9 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.contracts.artifacts import (
-    EMBEDDED,
-    LABELED,
-    SCORES,
-    SNAPSHOT_PART,
-    Scores,
-    Snapshot,
-    SnapshotPart,
-    read_table,
-)
+from winnow.contracts.artifacts import read_table
+from winnow.contracts.manifests import Scores, Snapshot, SnapshotPart
+from winnow.contracts.tables import EMBEDDED, LABELED, SCORES, SNAPSHOT_PART
 from winnow.domain.errors import SchemaMismatch
 from winnow.ports.blobs import Blobs
 

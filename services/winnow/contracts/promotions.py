@@ -11,17 +11,10 @@ from datetime import datetime
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.contracts.artifacts import (
-    BATCH,
-    DATASET,
-    Batch,
-    Dataset,
-    read_manifest,
-    read_table,
-    write_manifest,
-    write_table,
-)
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest, write_table
 from winnow.contracts.inspections import QA
+from winnow.contracts.manifests import Batch, Dataset
+from winnow.contracts.tables import BATCH, DATASET
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import LabelApprovalEnded
 from winnow.domain.ids import RoundId, derived_uuid

@@ -6,17 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
 
-from winnow.contracts.artifacts import (
-    CANDIDATES,
-    JSON,
-    Batch,
-    Scores,
-    Snapshot,
-    batch_schema,
-    read_manifest,
-    write_manifest,
-    write_table,
-)
+from winnow.contracts.artifacts import JSON, read_manifest, write_manifest, write_table
 from winnow.contracts.batches import (
     PREFIX,
     Sources,
@@ -25,6 +15,8 @@ from winnow.contracts.batches import (
     candidates_table,
     load_inputs,
 )
+from winnow.contracts.manifests import Batch, Scores, Snapshot
+from winnow.contracts.tables import CANDIDATES, batch_schema
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import derived_uuid
 from winnow.evidence.artifact import Producer

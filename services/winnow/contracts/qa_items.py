@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from winnow.contracts.artifacts import BATCH, Batch, read_table
+from winnow.contracts.artifacts import read_table
+from winnow.contracts.manifests import Batch
 from winnow.contracts.references import frame_refs
+from winnow.contracts.tables import BATCH
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import TaskClosed, TaskOutcome
 from winnow.domain.labeling_rows import QaItemRow

@@ -17,9 +17,11 @@ from winnow.agreement.inspection import (
     inclusion_probabilities,
 )
 from winnow.agreement.labels import rare_of, same_label, vote_on
-from winnow.contracts.artifacts import BATCH, Batch, Manifest, read_table, write_table
 from winnow.contracts.artifacts import read_manifest as _read_manifest
+from winnow.contracts.artifacts import read_table, write_table
 from winnow.contracts.artifacts import write_manifest as _write_manifest
+from winnow.contracts.manifests import Batch, Manifest
+from winnow.contracts.tables import BATCH
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.labeling_rows import QaItemRow
 from winnow.estimation.poisson_sampling import Estimate, horvitz_thompson_rate

@@ -14,8 +14,10 @@ import pyarrow as pa
 from winnow.agreement.inspection import STEP
 from winnow.agreement.labels import classes_of, likeness
 from winnow.agreement.nominal import codes_of, krippendorff_alpha
-from winnow.contracts.artifacts import BATCH, Batch, read_table, write_table
+from winnow.contracts.artifacts import read_table, write_table
+from winnow.contracts.manifests import Batch
 from winnow.contracts.qa_lots import PREFIX, QaPlan, defect_rate, has_defect, is_sampled, read_plan
+from winnow.contracts.tables import BATCH
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import derived_uuid
 from winnow.domain.labeling_rows import QaBatchRow, QaItemRow

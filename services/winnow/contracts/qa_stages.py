@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from winnow.contracts.artifacts import JSON, Batch, Dataset, read_manifest
+from winnow.contracts.artifacts import JSON, read_manifest
 from winnow.contracts.inspections import QA, Verdict, affordable, reserve_inspections, settle
+from winnow.contracts.manifests import Batch, Dataset
 from winnow.contracts.promotions import (
     approve,
     dataset_id_of,

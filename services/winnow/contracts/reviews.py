@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 
-from winnow.contracts.artifacts import Batch
 from winnow.contracts.inspections import review_item, review_project
+from winnow.contracts.manifests import Batch
 from winnow.contracts.qa_items import frames_of
 from winnow.domain.ids import TaskId
 from winnow.domain.labeling_rows import QaItemRow

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from winnow.contracts.artifacts import Members, Snapshot, read_manifest, write_manifest
+from winnow.contracts.artifacts import read_manifest, write_manifest
+from winnow.contracts.manifests import Members, Snapshot
 from winnow.contracts.snapshots import (
     PREFIX,
     gate_pool,

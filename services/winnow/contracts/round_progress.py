@@ -10,7 +10,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from winnow.contracts.artifacts import Evaluation, Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Evaluation, Members
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound
 from winnow.domain.money import BudgetKind, Unit

@@ -14,16 +14,9 @@ import pyarrow.compute as pc
 
 from winnow.constraints.duplicates import Positions, duplicate_clusters, representatives
 from winnow.constraints.gates import Gate
-from winnow.contracts.artifacts import (
-    EMBEDDED,
-    FRAMES,
-    HOLDOUT,
-    LABELED_FRAMES,
-    SNAPSHOT_PART,
-    SnapshotPart,
-    read_table,
-    write_table,
-)
+from winnow.contracts.artifacts import read_table, write_table
+from winnow.contracts.manifests import SnapshotPart
+from winnow.contracts.tables import EMBEDDED, FRAMES, HOLDOUT, LABELED_FRAMES, SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
 from winnow.policy.round_sections import GateSection

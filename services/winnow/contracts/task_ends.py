@@ -13,7 +13,7 @@ from datetime import datetime
 
 from winnow.agreement.labels import vote_on
 from winnow.contracts.answers import SCHEMA_VERSION, review_status
-from winnow.contracts.artifacts import Batch
+from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import FIRST_ATTEMPT
 from winnow.contracts.tasks import OPEN, slots_of
 from winnow.domain.blob_ref import BlobRef

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from winnow.contracts.artifacts import Batch
+from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import budget_of
 from winnow.contracts.task_ends import GATEWAY, label_waits
 from winnow.contracts.tasks import shown_to_people

@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from winnow.contracts.artifacts import BATCH, DETECTION_BATCH, Batch, read_table
+from winnow.contracts.artifacts import read_table
+from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import FIRST_ATTEMPT
 from winnow.contracts.references import frame_refs
+from winnow.contracts.tables import BATCH, DETECTION_BATCH
 from winnow.domain.ids import BatchId, FrameId, TaskId, task_id_of
 from winnow.domain.labeling_rows import TaskRow
 from winnow.domain.labels import DETECTION

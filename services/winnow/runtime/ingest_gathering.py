@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 
-from winnow.contracts.artifacts import FRAMES, write_table
+from winnow.contracts.artifacts import write_table
+from winnow.contracts.tables import FRAMES
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import FrameId, ShardId
 from winnow.domain.tables import SourceRow

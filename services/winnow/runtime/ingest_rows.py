@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 
-from winnow.contracts.artifacts import FRAMES, HOLDOUT
+from winnow.contracts.tables import FRAMES, HOLDOUT
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import FrameId, frame_id_of
 from winnow.ports.frame_source import SourceFrame

@@ -13,7 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from winnow.contracts.artifacts import FRAMES, HOLDOUT, ORACLE, read_table, write_table
+from winnow.contracts.artifacts import read_table, write_table
+from winnow.contracts.tables import FRAMES, HOLDOUT, ORACLE
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.domain.tables import SHARDS, SOURCES, SourceRow

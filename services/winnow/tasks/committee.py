@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from winnow.contracts.artifacts import Member, Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Member, Members
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound, Retryable, SchemaMismatch
 from winnow.ports.blobs import Blobs

@@ -12,15 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from winnow.contracts.artifacts import (
-    DETECTION_SCORES,
-    SCORES,
-    SNAPSHOT_PART,
-    SnapshotPart,
-    read_table,
-    write_table,
-)
+from winnow.contracts.artifacts import read_table, write_table
+from winnow.contracts.manifests import SnapshotPart
 from winnow.contracts.references import COLUMNS, frame_refs
+from winnow.contracts.tables import DETECTION_SCORES, SCORES, SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Retryable
 from winnow.domain.ids import CommitteeVersion

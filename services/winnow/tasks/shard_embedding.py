@@ -20,8 +20,9 @@ from winnow.constraints.gates import (
 )
 from winnow.constraints.perceptual_hash import SIDE, perceptual_hash
 from winnow.constraints.pixels import luma, shrink
-from winnow.contracts.artifacts import EMBEDDED, FRAMES, read_table, write_table
+from winnow.contracts.artifacts import read_table, write_table
 from winnow.contracts.references import frame_refs
+from winnow.contracts.tables import EMBEDDED, FRAMES
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, IntegrityError, NotFound, SchemaMismatch
 from winnow.ports.blobs import Blobs

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from winnow.contracts.artifacts import ORACLE, read_table
+from winnow.contracts.artifacts import read_table
+from winnow.contracts.tables import ORACLE
 from winnow.domain.ids import FrameId
 from winnow.domain.tables import SOURCES
 from winnow.ports.blobs import Blobs

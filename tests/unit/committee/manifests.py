@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from winnow.contracts.artifacts import Member, Members, write_manifest
+from winnow.contracts.artifacts import write_manifest
+from winnow.contracts.manifests import Member, Members
 from winnow.domain.blob_ref import BlobRef
 from winnow.ports.blobs import Blobs
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes

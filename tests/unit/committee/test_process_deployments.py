@@ -10,7 +10,8 @@ import pytest
 from tests.unit.committee.manifests import put_members
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.process_deployments import ProcessDeployments
-from winnow.contracts.artifacts import Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Members
 from winnow.contracts.serving import parts_of
 from winnow.domain.errors import BadInput, NotFound
 from winnow.domain.ids import CommitteeVersion

@@ -20,8 +20,9 @@ from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.constraints.gates import GateThresholds
-from winnow.contracts.artifacts import EMBEDDED, FRAMES, read_table, write_table
+from winnow.contracts.artifacts import read_table, write_table
 from winnow.contracts.references import reference_text
+from winnow.contracts.tables import EMBEDDED, FRAMES
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.domain.events import Event, FramesEmbedded, FramesIngested

@@ -12,7 +12,8 @@ import pytest
 
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import EMBEDDED, write_table
+from winnow.contracts.artifacts import write_table
+from winnow.contracts.tables import EMBEDDED
 from winnow.domain.errors import BadInput
 from winnow.domain.ids import EPOCH
 from winnow.domain.tables import EMBEDDED_SHARDS, EmbeddedShardRow

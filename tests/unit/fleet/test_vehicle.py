@@ -27,7 +27,8 @@ from tests.unit.ingest.test_ingestion import Place, place  # noqa: F401 - a fixt
 from winnow.adapters.ed25519_keys import Ed25519Signer, KeyFolder, write_key_pair
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.pixel_encoder import PixelEncoder
-from winnow.contracts.artifacts import FRAMES, canonical_json, read_table
+from winnow.contracts.artifacts import canonical_json, read_table
+from winnow.contracts.tables import FRAMES
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import (
     BadInput,

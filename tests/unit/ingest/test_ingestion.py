@@ -13,8 +13,9 @@ from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import FRAMES, HOLDOUT, ORACLE, read_table
+from winnow.contracts.artifacts import read_table
 from winnow.contracts.mapping import from_message
+from winnow.contracts.tables import FRAMES, HOLDOUT, ORACLE
 from winnow.domain.errors import BadInput, BudgetExceeded
 from winnow.domain.events import FramesIngested
 from winnow.domain.ids import NAMESPACE, BudgetId, Micros, Period

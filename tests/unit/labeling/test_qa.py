@@ -19,10 +19,12 @@ from tests.unit.labeling.world import (
     frame_of,
     truth,
 )
-from winnow.contracts.artifacts import DATASET, Dataset, read_manifest, read_table
+from winnow.contracts.artifacts import read_manifest, read_table
+from winnow.contracts.manifests import Dataset
 from winnow.contracts.promotions import months_later
 from winnow.contracts.qa_lots import QA_PLAN, QaPlan
 from winnow.contracts.qa_reports import QA_RESULTS
+from winnow.contracts.tables import DATASET
 from winnow.domain.errors import Conflict, NotAllowed
 from winnow.domain.events import (
     DatasetPromoted,

@@ -11,7 +11,8 @@ from labeling_gateway.settings import LabelingGatewaySettings
 from qa.app import app as qa_app
 from qa.settings import QaSettings
 from tests.unit.labeling.world import CLASSES, World, frame_of, truth
-from winnow.contracts.artifacts import ORACLE, write_table
+from winnow.contracts.artifacts import write_table
+from winnow.contracts.tables import ORACLE
 from winnow.contracts.topics import consumed_by
 from winnow.domain.rows import SourceRow
 from winnow.domain.tables import GATEWAY_EXCEPTIONS, PROMOTIONS, SOURCES

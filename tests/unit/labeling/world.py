@@ -13,8 +13,10 @@ from labeling_gateway import handlers as gateway
 from qa import handlers as qa
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import BATCH, JSON, Batch, write_manifest, write_table
+from winnow.contracts.artifacts import JSON, write_manifest, write_table
+from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import orders_of, prices_of_tasks, reservations_of
+from winnow.contracts.tables import BATCH
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import BatchSelected, Event, LabelReviewed, TaskClosed
 from winnow.domain.ids import BatchId, BudgetId, FrameId, Micros, Period, RoundId, derived_uuid

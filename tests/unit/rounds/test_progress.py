@@ -13,7 +13,8 @@ import pytest
 
 from rounds import handlers
 from tests.unit.rounds.world import PERIOD, Frame, RoundsWorld, members_of
-from winnow.contracts.artifacts import Evaluation, Members, StopSet, read_manifest, write_manifest
+from winnow.contracts.artifacts import read_manifest, write_manifest
+from winnow.contracts.manifests import Evaluation, Members, StopSet
 from winnow.contracts.round_progress import progress_after
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import CommitteeRolled

@@ -13,7 +13,8 @@ from rounds import handlers
 from rounds.app import app
 from rounds.settings import RoundsSettings
 from tests.unit.rounds.world import Frame, RoundsWorld
-from winnow.contracts.artifacts import HOLDOUT, LABELED_FRAMES, read_table, write_table
+from winnow.contracts.artifacts import read_table, write_table
+from winnow.contracts.tables import HOLDOUT, LABELED_FRAMES
 from winnow.contracts.topics import consumed_by
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, Conflict, DomainError, NotFound

@@ -14,17 +14,9 @@ import pyarrow as pa
 from rounds import handlers
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import (
-    EMBEDDED,
-    SNAPSHOT_PART,
-    Member,
-    Members,
-    Snapshot,
-    read_manifest,
-    read_table,
-    write_manifest,
-    write_table,
-)
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest, write_table
+from winnow.contracts.manifests import Member, Members, Snapshot
+from winnow.contracts.tables import EMBEDDED, SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import CommitteeRolled, Event, FramesEmbedded, RoundHalted, Stage
 from winnow.domain.ids import (

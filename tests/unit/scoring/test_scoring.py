@@ -16,19 +16,9 @@ from scoring.handlers import on_parts_tick, on_round_opened
 from tests.unit.training.toy_world import CLASSES, frame_columns, put_frames
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import (
-    SCORES,
-    SNAPSHOT_PART,
-    Member,
-    Members,
-    Scores,
-    Snapshot,
-    SnapshotPart,
-    read_manifest,
-    read_table,
-    write_manifest,
-    write_table,
-)
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest, write_table
+from winnow.contracts.manifests import Member, Members, Scores, Snapshot, SnapshotPart
+from winnow.contracts.tables import SCORES, SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import IntegrityError, Retryable, SchemaMismatch
 from winnow.domain.events import Event, PoolScored, RoundHalted, RoundOpened, ScoreKind, Stage

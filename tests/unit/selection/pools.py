@@ -10,18 +10,9 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from winnow.contracts.artifacts import (
-    EMBEDDED,
-    LABELED,
-    LABELED_FRAMES,
-    SCORES,
-    SNAPSHOT_PART,
-    Scores,
-    Snapshot,
-    SnapshotPart,
-    write_manifest,
-    write_table,
-)
+from winnow.contracts.artifacts import write_manifest, write_table
+from winnow.contracts.manifests import Scores, Snapshot, SnapshotPart
+from winnow.contracts.tables import EMBEDDED, LABELED, LABELED_FRAMES, SCORES, SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import PoolScored, ScoreKind
 from winnow.domain.ids import RoundId

@@ -6,8 +6,9 @@ import pytest
 
 from tests.unit.selection.pools import store_pool
 from tests.unit.selection.world import PERSON, PRICE, World, halted
-from winnow.contracts.artifacts import BATCH, read_table
+from winnow.contracts.artifacts import read_table
 from winnow.contracts.batch_replay import replay_batch
+from winnow.contracts.tables import BATCH
 from winnow.domain.errors import BadInput, BudgetExceeded, Conflict, DomainError, NotFound
 from winnow.domain.events import BatchSelected
 from winnow.domain.tables import ROUNDS, RoundRow

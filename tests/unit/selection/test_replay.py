@@ -18,21 +18,12 @@ from winnow.acquisition.registry import ACQUISITIONS, RECORDED
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli.replay import replay, replay_round
-from winnow.contracts.artifacts import (
-    BATCH,
-    CANDIDATES,
-    EMBEDDED,
-    SNAPSHOT_PART,
-    Batch,
-    Snapshot,
-    read_manifest,
-    read_table,
-    write_manifest,
-    write_table,
-)
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest, write_table
 from winnow.contracts.batch_replay import replay_batch
 from winnow.contracts.batches import Sources, load_inputs
+from winnow.contracts.manifests import Batch, Snapshot
 from winnow.contracts.proposals import store_proposal
+from winnow.contracts.tables import BATCH, CANDIDATES, EMBEDDED, SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound, SchemaMismatch
 from winnow.domain.tables import BATCHES, BatchRow

@@ -13,8 +13,9 @@ from selection import handlers
 from tests.unit.selection import pools
 from tests.unit.selection.pools import store_pool
 from tests.unit.selection.world import POLICY, PRICE, World, halted
-from winnow.contracts.artifacts import BATCH, CANDIDATES, read_table
+from winnow.contracts.artifacts import read_table
 from winnow.contracts.batch_replay import replay_batch
+from winnow.contracts.tables import BATCH, CANDIDATES
 from winnow.domain.events import BatchSelected, ScoreKind
 from winnow.domain.ids import FrameId
 from winnow.domain.labels import Actor, LabelKey, LabelState, Role
@@ -229,14 +230,14 @@ def test_money_that_vanishes_while_choosing_makes_a_smaller_batch(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.fund(3 * PRICE)
-    look, seen = handlers._look, []
+    look, seen = handlers.selection_terms, []
 
     def optimistic(*what: Any) -> object:
         found = look(*what)
         seen.append(found)
         return replace(found, available=100 * PRICE) if len(seen) == 1 else found
 
-    monkeypatch.setattr(handlers, "_look", optimistic)
+    monkeypatch.setattr(handlers, "selection_terms", optimistic)
     world.hears(store_pool(world.blobs, POLICY))
     assert len(seen) == 2
     assert world.money.reserved == 3 * PRICE

@@ -12,7 +12,9 @@ from selection import handlers
 from tests.unit.selection.pools import ROUND, StoredPool
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import BATCH, Batch, read_manifest, read_table
+from winnow.contracts.artifacts import read_manifest, read_table
+from winnow.contracts.manifests import Batch
+from winnow.contracts.tables import BATCH
 from winnow.domain.events import Event, RoundHalted
 from winnow.domain.ids import batch_id_of
 from winnow.domain.labels import LabelState

@@ -7,7 +7,7 @@ import pytest
 
 from tests.unit.tasks.test_detection_metrics import frames, said
 from winnow.calibration.reliability import calibration_error, reliability
-from winnow.contracts.artifacts import Member
+from winnow.contracts.manifests import Member
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.estimation import effective_sample_size, inclusion_weights

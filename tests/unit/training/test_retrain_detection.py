@@ -15,7 +15,8 @@ from retrain.steps import Context
 from retrain.training import learned_examples
 from tests.unit.tasks.scenes import CLASSES
 from tests.unit.training.toy_roads import frame, policy, put_roads
-from winnow.contracts.artifacts import Evaluation, Members, read_manifest
+from winnow.contracts.artifacts import read_manifest
+from winnow.contracts.manifests import Evaluation, Members
 from winnow.contracts.references import read_reference, reference_text
 from winnow.domain.errors import BadInput, TrainingFailed
 from winnow.tasks.checkpoint import read_checkpoint

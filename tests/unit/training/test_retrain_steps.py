@@ -14,16 +14,11 @@ from retrain import steps
 from retrain.data import get_array
 from retrain.steps import Context
 from tests.unit.training.toy_world import CLASSES, put_dataset, put_holdout
-from winnow.contracts.artifacts import (
-    HOLDOUT,
-    Evaluation,
-    Members,
-    read_manifest,
-    read_table,
-    write_manifest,
-)
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest
+from winnow.contracts.manifests import Evaluation, Members
 from winnow.contracts.mapping import from_message
 from winnow.contracts.references import frame_refs, read_reference, reference_text
+from winnow.contracts.tables import HOLDOUT
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, IntegrityError, Retryable
 from winnow.domain.events import RoundTrained

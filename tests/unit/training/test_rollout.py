@@ -18,8 +18,9 @@ from rollout.settings import RolloutSettings
 from tests.unit.training.toy_world import put_holdout
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import Evaluation, Member, Members, write_manifest
+from winnow.contracts.artifacts import write_manifest
 from winnow.contracts.kserve_serving import KServeServing
+from winnow.contracts.manifests import Evaluation, Member, Members
 from winnow.contracts.mapping import from_message
 from winnow.contracts.references import reference_text
 from winnow.domain.blob_ref import BlobRef

@@ -10,7 +10,9 @@ from PIL import Image
 
 from tests.unit.tasks.scenes import CLASSES, HEIGHT, WIDTH, scene
 from tests.unit.training.toy_world import columns_of, frame_columns, frame_id
-from winnow.contracts.artifacts import DATASET, HOLDOUT, Dataset, write_manifest, write_table
+from winnow.contracts.artifacts import write_manifest, write_table
+from winnow.contracts.manifests import Dataset
+from winnow.contracts.tables import DATASET, HOLDOUT
 from winnow.domain.blob_ref import BlobRef
 from winnow.policy.model import Policy, parse_policy
 from winnow.ports.blobs import Blobs

@@ -10,13 +10,9 @@ import numpy as np
 import pyarrow as pa
 from PIL import Image
 
-from winnow.contracts.artifacts import (
-    DATASET,
-    HOLDOUT,
-    Dataset,
-    write_manifest,
-    write_table,
-)
+from winnow.contracts.artifacts import write_manifest, write_table
+from winnow.contracts.manifests import Dataset
+from winnow.contracts.tables import DATASET, HOLDOUT
 from winnow.domain.blob_ref import BlobRef
 from winnow.policy.model import Policy
 from winnow.policy.training_section import TrainingSection
