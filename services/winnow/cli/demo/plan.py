@@ -14,7 +14,7 @@ from winnow.cli.report.measures import ACCURACY, MAP50, Measure
 from winnow.domain.errors import BadInput
 from winnow.domain.labels import DETECTION
 from winnow.ports.frame_source import FrameSource
-from winnow.testing.roads.setting import PREFIX, is_roads
+from winnow.testing.roads.setting import PREFIX, is_roads, setting_of
 
 FRAMES_MIN = 50
 """Fewer frames leave no pool after the holdout that three rounds could choose from."""
@@ -58,7 +58,7 @@ class TownSize(Size):
 
     members: int = 3
     frames: int = 1400
-    epochs: int = 24
+    epochs: int = 20
     steps_min: int = 240
 
 
@@ -153,10 +153,12 @@ def subject_of(data: str, *, size: str, seeds: int, limit: int, out: Path) -> Su
 
 def _town(data: str, size: TownSize, seeds: int) -> Subject:
     town = data or f"{PREFIX}{TOWN},frames={size.frames}"
+    setting = setting_of(town)
+    told = f"{setting.frames:,} frames of {setting.vehicles} vehicles by day and night"
     return Subject(
         data=town,
         title="a simulated fleet",
-        told=f"a simulated fleet: three vehicles, day and night ({town})",
+        told=f"a simulated fleet ({told})",
         size=replace(size, n_seeds=seeds or size.n_seeds),
         policy={
             "label": {"kind": DETECTION},
