@@ -282,7 +282,7 @@ def _card_of(pick: Pick, facts: WorldFacts, blobs: Blobs) -> str:
 
 def _counts(boxes: Sequence[DrawnBox]) -> str:
     counts = Counter(box.class_name for box in boxes)
-    told = (f"{n} {html.escape(name)}" for name, n in sorted(counts.items()))
+    told = (f"{html.escape(name)} {n}" for name, n in sorted(counts.items()))
     return ", ".join(told) or "nothing"
 
 
