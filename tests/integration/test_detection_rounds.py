@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -51,7 +52,8 @@ def write_coco(folder: Path) -> Path:
     """Draw coloured boxes on noise; every fourth frame has none."""
     folder.mkdir()
     rng = np.random.default_rng(5)
-    images, annotations = [], []
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
     for i in range(N_FRAMES):
         pixels = rng.integers(0, 90, size=(HEIGHT, WIDTH, 3), dtype=np.uint8)
         for n, name in enumerate(COLOURS if i % 4 else ()):

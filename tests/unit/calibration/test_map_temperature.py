@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize_scalar
 
-from winnow.kernels.box_overlap import box_iou
 from winnow.calibration.map_temperature import fit_map_temperature, map_log_likelihood
+from winnow.kernels.box_overlap import box_iou
 
 
 def cells(temperature: float, n: int = 4000) -> tuple[object, object]:

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.serialization import (
 
 from winnow.adapters.ed25519_keys import Ed25519Signer
 from winnow.adapters.pixel_encoder import PixelEncoder
+from winnow.domain.labels import CLASSIFICATION
 from winnow.evidence.artifact import Producer
 from winnow.ports.blobs import Blobs
 from winnow.ports.frame_source import SourceFrame
@@ -46,6 +47,7 @@ class Recordings:
     name: str = "recordings"
     notes: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
+    label_kind: str = CLASSIFICATION
     n_read: int = field(default=0)
 
     @property

@@ -29,7 +29,7 @@ def write(folder: Path, boxes: list[list[float]], **more: int) -> Path:
 
 
 def test_boxes_are_rounded_and_cut_and_bad_ones_are_counted(tmp_path: Path) -> None:
-    boxes = [[1.4, 2.6, 5.2, 4.0], [28, 20, 10, 10], [40, 2, 5, 5], [3, 3, 0, 4]]
+    boxes: list[list[float]] = [[1.4, 2.6, 5.2, 4.0], [28, 20, 10, 10], [40, 2, 5, 5], [3, 3, 0, 4]]
     source = open_source(write(tmp_path, boxes), label_kind="detection")
     (frame,) = source.frames()
     assert frame.label == (

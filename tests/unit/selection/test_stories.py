@@ -15,6 +15,7 @@ from tests.unit.selection.pools import store_pool
 from tests.unit.selection.world import POLICY, PRICE, World, halted
 from winnow.contracts.artifacts import read_table
 from winnow.contracts.batch_replay import replay_batch
+from winnow.contracts.selection_terms import selection_terms
 from winnow.contracts.tables import BATCH, CANDIDATES
 from winnow.domain.events import BatchSelected, ScoreKind
 from winnow.domain.ids import FrameId
@@ -230,7 +231,7 @@ def test_money_that_vanishes_while_choosing_makes_a_smaller_batch(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.fund(3 * PRICE)
-    look, seen = handlers.selection_terms, []
+    look, seen = selection_terms, []
 
     def optimistic(*what: Any) -> object:
         found = look(*what)

@@ -62,7 +62,9 @@ def test_an_error_comes_in_its_place() -> None:
 
 
 def test_names_that_there_are_not_are_told() -> None:
-    with pytest.raises(NotFound, match=r"expected one of classification, .*grid_detection.*, found"):
+    with pytest.raises(
+        NotFound, match=r"expected one of classification, .*grid_detection.*, found"
+    ):
         task_named("yolo:small")
     with pytest.raises(BadInput, match="expected auto, cpu or cuda, found 'tpu'"):
         chosen_device("tpu")

@@ -12,8 +12,8 @@ import torch
 
 from tests.unit.tasks.scenes import CLASSES, CONFIG, HEIGHT, WIDTH, scene, scenes
 from winnow.acquisition.map_information import map_mutual_information
-from winnow.kernels.box_overlap import box_iou
 from winnow.domain.errors import BadInput, SchemaMismatch
+from winnow.kernels.box_overlap import box_iou
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.committee import CommitteeModel, LoadedMember
 from winnow.tasks.grid.augment import draw_moves, moved_inputs, moved_objects
