@@ -17,6 +17,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from winnow.kernels.close import close_distances
 from winnow.kernels.exact import inner_products, squared_products
 from winnow.kernels.growing import Growing
 from winnow.kernels.numpy_kernel import NumpyKernel
@@ -36,6 +37,11 @@ FRONTIER_VALUES: Final = 1 << 18
 FRONTIER_ROWS: Final = (256, 4096)
 BLOCK_VALUES: Final = 1 << 20
 """Rates held at once while rows catch up: one for every draw that each of them missed."""
+CONTENDERS_MAX: Final = 8
+"""More that float32 cannot tell apart are followed in float64 from then on."""
+TINY_SQUARE: Final = 2.0**-60
+"""Float32 says nothing about squared distances far below it, since products of small numbers
+underflow (at 2⁻¹²⁶, whatever a backend does below); it holds for parts of norms up to 2²¹."""
 
 Flags = npt.NDArray[np.bool_]
 
@@ -58,10 +64,12 @@ class D2Race:
     -----
     The first row is the one with the largest norm, as in the reference implementation of BADGE;
     the draws begin behind it. Draws are those of exact arithmetic, rounded once: moments that
-    float32 cannot tell apart are computed again in float64.
+    bounds cannot tell apart are computed exactly, and the bounds go on from there. Where float32
+    leaves many contenders (a confident committee's gradients are tiny, or close copies of drawn
+    rows are all that is left), those rows are followed in float64 from then on.
 
     Cost: one pass over the rows for their norms and one for the first center, then N a refill of
-    the frontier and the distances of the rows on it. Memory beside the rows: 52 bytes a row.
+    the frontier and the distances of the rows on it. Memory beside the rows: 53 bytes a row.
 
     References
     ----------
@@ -90,6 +98,7 @@ class D2Race:
         self._past = _Past.of(n_rows)
         self._shut_N: Flags = np.zeros(n_rows, dtype=np.bool_)
         self._seen_N = np.zeros(n_rows, dtype=np.int32)
+        self._close_N: Flags = np.zeros(n_rows, dtype=np.bool_)
         self._not_before_N: Floats = np.zeros(n_rows)
         self._frontier_K: Positions = np.empty(0, dtype=np.intp)
         self._frontier_held: Held | None = None
@@ -115,9 +124,7 @@ class D2Race:
             if open_N[self._left[-1]] and not self._shut_N[self._left[-1]]:
                 return self._left[-1], 0.0
             self._left.pop()
-        while not len(contenders_K := self._contenders(open_N)):
-            self._refill(open_N)
-        self._n_wanted = self._frontier_size()
+        contenders_K = self._few_contenders(open_N)
         moment_K, squared_K = self._exact(contenders_K)
         if np.isinf(moment_K.min()):
             return self._rest(open_N)
@@ -143,7 +150,8 @@ class D2Race:
         """Give the open row of the largest norm, decided in float64."""
         norms_N = np.where(open_N, self._norms_N, -1.0)
         slack = (self._n_terms + 8) * float(np.finfo(np.float32).eps) + 1e-12
-        near_K = np.flatnonzero(norms_N >= norms_N.max() * (1.0 - slack))
+        least = norms_N.max() * (1.0 - slack)
+        near_K = np.flatnonzero(norms_N >= (least if least * least > TINY_SQUARE else 0.0))
         rows = tuple(part[near_K] for part in self._parts)
         squared_K = inner_products(rows, rows)
         best_K = near_K[squared_K == squared_K.max()]
@@ -179,9 +187,29 @@ class D2Race:
     def _see_first(self) -> None:
         """Measure all rows from the first center: one pass, without a copy of anything."""
         distances_N1 = self._held.distances(self._centers.all[:1]).astype(np.float64)
-        errors_N1 = squared_l2_error(self._norms_N, self._center_norms[0], self._n_terms)[:, None]
+        errors_N1 = self._errors(slice(None), 0)[:, :1]
         self._past.go_on(slice(None), distances_N1, errors_N1, np.zeros(1))
         self._seen_N[:] = 1
+
+    def _few_contenders(self, open_N: Flags) -> Positions:
+        """Give the rows that may be first, followed as closely as it takes to have few."""
+        while True:
+            contenders_K = self._contenders(open_N)
+            if not len(contenders_K):
+                self._refill(open_N)
+                continue
+            coarse_K = contenders_K[~self._close_N[contenders_K]]
+            if len(coarse_K) <= CONTENDERS_MAX:
+                self._n_wanted = self._frontier_size()
+                return contenders_K
+            self._follow_closely(coarse_K)
+
+    def _follow_closely(self, pos_K: Positions) -> None:
+        """Let rows go through all draws again in float64, and through those to come."""
+        self._close_N[pos_K] = True
+        self._past.restart(pos_K)
+        self._seen_N[pos_K] = 0
+        self._bring_up_to_date(pos_K, None)
 
     def _contenders(self, open_N: Flags) -> Positions:
         """Give the rows on the frontier that may be first; none if one off it may be."""
@@ -225,17 +253,29 @@ class D2Race:
 
     def _see(self, pos_K: Positions, held: Held | None, since: int) -> None:
         """Let rows go through the draws that they missed."""
-        held = self._held.take(pos_K) if held is None else held
-        distances_KL = held.distances(self._centers.since(since)).astype(np.float64)
+        distances_KL, errors_KL = self._distances(pos_K, held, since)
         # Between the moments of two draws the rates are those of the earlier one.
         lasts_L = np.diff(np.array(self._moments[max(0, since - 1) :]))
         lasts_L = lasts_L if since else np.concatenate([[0.0], lasts_L])
-        self._past.go_on(pos_K, distances_KL, self._errors(pos_K, since), lasts_L)
+        self._past.go_on(pos_K, distances_KL, errors_KL, lasts_L)
         self._seen_N[pos_K] = len(self._center_norms)
 
-    def _errors(self, pos_K: Positions, since: int) -> Floats:
-        reach_KL = self._norms_N[pos_K][:, None] + np.array(self._center_norms[since:])
-        return squared_l2_error(reach_KL, 0.0, self._n_terms)
+    def _distances(self, pos_K: Positions, held: Held | None, since: int) -> tuple[Floats, Floats]:
+        """Give squared distances to the latest centers, and by how much each may be off."""
+        centers = self._centers.since(since)
+        held = self._held.take(pos_K) if held is None else held
+        distances_KL = held.distances(centers).astype(np.float64)
+        errors_KL = self._errors(pos_K, since)
+        close_K = np.flatnonzero(self._close_N[pos_K])
+        if len(close_K):
+            rows = tuple(part[pos_K[close_K]] for part in self._parts)
+            distances_KL[close_K], errors_KL[close_K] = close_distances(rows, centers)
+        return distances_KL, errors_KL
+
+    def _errors(self, pos: Positions | slice, since: int) -> Floats:
+        reach_KL = self._norms_N[pos][:, None] + np.array(self._center_norms[since:])
+        tiny = squared_l2_error(np.array([TINY_SQUARE**0.5]), 0.0, self._n_terms)
+        return squared_l2_error(reach_KL, 0.0, self._n_terms) + tiny
 
     def _exact(self, pos_K: Positions) -> tuple[Floats, Floats]:
         """Give the moment at which each row is through, and its squared distance, in float64."""
@@ -250,17 +290,20 @@ class D2Race:
                 used_K = np.cumsum(rate_KL[:, :-1] * lasts_L, axis=1)[:, -1]
             squared_K[block] = rate_KL[:, -1]
             left_K = np.maximum(self._endurance_N[pos_K[block]] - used_K, 0.0)
+            self._past.know(pos_K[block], rate_KL[:, -1], used_K)
             with np.errstate(divide="ignore", invalid="ignore"):
                 moment_K[block] = np.where(
                     rate_KL[:, -1] > 0.0, self._clock + left_K / rate_KL[:, -1], np.inf
                 )
+        self._not_before_N[pos_K] = self._past.not_before(
+            pos_K, self._endurance_N[pos_K], self._clock
+        )
         return moment_K, squared_K
 
     def _exact_rates(self, pos_K: Positions) -> Floats:
         """Give the exact squared distance to the nearest center after each draw, [K, L]."""
         centers = self._centers.all
-        distances_KL = self._held.take(pos_K).distances(centers).astype(np.float64)
-        errors_KL = self._errors(pos_K, 0)
+        distances_KL, errors_KL = self._distances(pos_K, None, 0)
         before_KL = np.minimum.accumulate(distances_KL + errors_KL, axis=1)
         # Only a center that may be nearer than all before it can change the rate.
         lowers_KL = distances_KL - errors_KL <= np.roll(before_KL, 1, axis=1)
@@ -296,6 +339,16 @@ class _Past:
         """Begin a heat: rates stay, nothing is used."""
         self.used_low_N[:] = 0.0
         self.used_high_N[:] = 0.0
+
+    def restart(self, pos_K: Positions) -> None:
+        """Forget what is known of rows."""
+        self.rate_low_N[pos_K], self.rate_high_N[pos_K] = np.inf, np.inf
+        self.used_low_N[pos_K], self.used_high_N[pos_K] = 0.0, 0.0
+
+    def know(self, pos_K: Positions, rate_K: Floats, used_K: Floats) -> None:
+        """Take what was computed exactly: rows of rate 0 never matter again."""
+        self.rate_low_N[pos_K], self.rate_high_N[pos_K] = rate_K, rate_K
+        self.used_low_N[pos_K], self.used_high_N[pos_K] = used_K, used_K
 
     def go_on(
         self,

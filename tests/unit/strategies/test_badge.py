@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.kernels.d2_race import D2Race
-from winnow.kernels.exact import squared_products
+from winnow.kernels.exact import inner_products, squared_products
 from winnow.kernels.philox import exponentials_of
 from winnow.strategies.badge import STEP, Badge, Residuals
 from winnow.strategies.protocol import Candidates
@@ -176,3 +176,77 @@ def test_a_pool_of_equal_rows_costs_no_pass_a_pick() -> None:
         probs_NMC=np.full((n, 1, 2), 0.5, dtype=np.float32),
     )
     assert len({pick.pos for pick in Badge().choose(pool, n, seed=1)}) == n
+
+
+def exact_race(pool: Candidates, endurance: Floats, n: int) -> list[int]:
+    """The same race with the distances that the library calls exact: also of tiny gradients."""
+    assert pool.embeddings_ND is not None
+    assert pool.probs_NMC is not None
+    parts = Residuals(pool.probs_NMC)[:], np.asarray(pool.embeddings_ND[:])
+
+    def squared_from(pos: int) -> Floats:
+        return squared_products(parts, tuple(part[[pos] * len(pool)] for part in parts))
+
+    picks = [int(inner_products(parts, parts).argmax())]
+    left, rate = endurance.copy(), squared_from(picks[0])
+    while len(picks) < n:
+        rate[picks] = 0.0
+        with np.errstate(divide="ignore", invalid="ignore"):
+            waits = np.where(rate > 0, left / rate, np.inf)
+        pos = int(waits.argmin())
+        left = np.maximum(left - rate * waits[pos], 0.0)
+        picks.append(pos)
+        rate = np.minimum(rate, squared_from(pos))
+    return picks
+
+
+def confident_pool(n: int, sharpness: float) -> Candidates:
+    """A few frames in doubt; the others' gradients fade to 1e-40 and less as sharpness grows."""
+    rng = np.random.default_rng(3)
+    logits = rng.standard_normal((n, 2, 5)) * sharpness
+    probs = np.exp(logits - logits.max(axis=2, keepdims=True))
+    probs /= probs.sum(axis=2, keepdims=True)
+    # Members agree on the class, so that the mean is as certain as they are.
+    probs = np.repeat(probs[:, :1], 2, axis=1)
+    return Candidates(
+        hex_ids(n),
+        embeddings_ND=np.abs(rng.standard_normal((n, 6))).astype(np.float32),
+        probs_NMC=probs.astype(np.float32),
+    )
+
+
+def copies_pool(n: int) -> Candidates:
+    """Ten scenes, each many times with a noise that float32 distances cannot see."""
+    rng = np.random.default_rng(4)
+    scene_N = np.arange(n) % 10
+    features = rng.standard_normal((10, 6))[scene_N] + 1e-6 * rng.standard_normal((n, 6))
+    probs = rng.dirichlet(np.ones(4), 10)[scene_N][:, None]
+    return Candidates(
+        hex_ids(n),
+        embeddings_ND=features.astype(np.float32),
+        probs_NMC=probs.astype(np.float32),
+    )
+
+
+@pytest.mark.parametrize(
+    ("pool", "n"),
+    [
+        pytest.param(confident_pool(600, 10.0), 200, id="confident"),
+        pytest.param(confident_pool(600, 60.0), 90, id="confident beyond float32"),
+        pytest.param(copies_pool(600), 200, id="near copies"),
+    ],
+)
+def test_rows_that_float32_cannot_tell_apart_are_not_computed_exactly_at_each_draw(
+    pool: Candidates, n: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[int] = []
+
+    def counting(rows: tuple[Rows, ...], others: tuple[Rows, ...]) -> Floats:
+        counted.append(len(rows[0]))
+        return squared_products(rows, others)
+
+    monkeypatch.setattr("winnow.kernels.d2_race.squared_products", counting)
+    picks = [pick.pos for pick in Badge().choose(pool, n, seed=7)]
+    endurance = exponentials_of(pool.frame_ids, seed=7, step=STEP)
+    assert picks == exact_race(pool, endurance, n)
+    assert sum(counted) < 20 * n  # each draw alone would cost some hundred frames times its number
