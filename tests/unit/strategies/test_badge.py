@@ -232,7 +232,7 @@ def copies_pool(n: int) -> Candidates:
     ("pool", "n"),
     [
         pytest.param(confident_pool(600, 10.0), 200, id="confident"),
-        pytest.param(confident_pool(600, 60.0), 90, id="confident beyond float32"),
+        pytest.param(confident_pool(600, 200.0), 200, id="confident beyond float32"),
         pytest.param(copies_pool(600), 200, id="near copies"),
     ],
 )
