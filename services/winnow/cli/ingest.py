@@ -29,8 +29,9 @@ def ingest(
     path: Annotated[
         Path,
         typer.Argument(
-            help="Folder of images, COCO .json, .npz, a simulated town (roads:town=3,frames=2000), "
-            "or a vehicle's upload manifest: its file, or its key in the object store."
+            help="Folder of images, COCO .json, .npz, BDD100K (its folder, or one of its label "
+            "files), a simulated town (roads:town=3,frames=2000), or a vehicle's upload manifest: "
+            "its file, or its key in the object store."
         ),
     ],
     holdout: Annotated[
@@ -43,8 +44,12 @@ def ingest(
     labels: Annotated[
         str,
         typer.Option(
-            help="Known labels of a COCO file: the largest box's `class`, or all `boxes`."
+            help="Known labels of a COCO file: the largest box's `class`, or all `boxes`; of "
+            "BDD100K `weather` (the default), `scene`, `timeofday` or `boxes`."
         ),
+    ] = "",
+    layout: Annotated[
+        str, typer.Option("--format", help="`bdd100k`, should it not be found out by itself.")
     ] = "",
     vehicle: Annotated[str, typer.Option(help="Which vehicle recorded it.")] = "",
     limit: Annotated[int | None, typer.Option(help="Take so many frames, evenly spaced.")] = None,
@@ -57,7 +62,7 @@ def ingest(
         str, typer.Option(envvar="WINNOW_TOPIC_PREFIX", help="A cluster's topicPrefix.")
     ] = TOPIC_PREFIX,
 ) -> None:
-    """Register frames: a folder, COCO file, .npz, or a vehicle's upload.
+    """Register frames: a folder, COCO file, .npz, BDD100K, or a vehicle's upload.
 
     Sub-folders of a folder are known labels, used by scripted annotators and the holdout only.
     Running it again registers what is new and pays for nothing twice. A vehicle's upload is
@@ -72,7 +77,7 @@ def ingest(
         topic_prefix=prefix,
     )
     sent = is_sent(path)
-    frames = None if sent else source_named(path, labels=labels)
+    frames = None if sent else source_named(path, labels=labels, layout=layout)
     folder = state if ledger_url or blobs_url else made(state)
     with stores(folder, ledger_url, blobs_url) as (ledger, blobs):
         if frames is None:

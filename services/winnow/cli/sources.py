@@ -4,23 +4,30 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from winnow.adapters.frame_sources.bdd100k import BOXES, Bdd100kSource
+from winnow.adapters.frame_sources.bdd100k_file import ATTRIBUTES
 from winnow.adapters.frame_sources.open import open_source
 from winnow.domain.errors import BadInput
 from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.ports.frame_source import FrameSource
 from winnow.testing.roads.setting import is_roads, setting_of
 
-LABELS = {"class": CLASSIFICATION, "boxes": DETECTION}
-"""What `--labels` may say → kind of the labels."""
+BDD100K = "bdd100k"
+CLASS = "class"
+LABELS = (CLASS, BOXES, *ATTRIBUTES)
+"""What `--labels` may say: a class, boxes, or which attribute of BDD100K is the class."""
 
 
-def source_named(path: Path, *, labels: str = "") -> FrameSource:
+def source_named(path: Path, *, labels: str = "", layout: str = "") -> FrameSource:
     """Give the source that lies at a path, or the simulated town that `roads:…` names.
 
     Parameters
     ----------
     labels
-        `class` or `boxes`; empty: boxes of a simulated town, which has no others, else classes.
+        One of `LABELS`; empty: boxes of a simulated town, which has no others, else classes. The
+        class of a frame of BDD100K is its weather, unless another attribute is named.
+    layout
+        `bdd100k`; empty: found out by what lies there.
 
     Raises
     ------
@@ -30,11 +37,18 @@ def source_named(path: Path, *, labels: str = "") -> FrameSource:
     if labels and labels not in LABELS:
         msg = f"--labels: expected {' or '.join(LABELS)}, found {labels!r}"
         raise BadInput(msg)
-    if not is_roads(str(path)):
-        return open_source(path, label_kind=LABELS[labels or "class"])
-    if labels == "class":
-        msg = f"{path}: expected --labels boxes, as a simulated town knows no others, found class"
+    if layout not in ("", BDD100K):
+        msg = f"--format: expected {BDD100K}, or none (then it is found out), found {layout!r}"
         raise BadInput(msg)
+    attribute = labels if labels in ATTRIBUTES else ATTRIBUTES[0]
+    if layout:
+        return Bdd100kSource(path, labels=BOXES if labels == BOXES else attribute)
+    if not is_roads(str(path)):
+        kind = DETECTION if labels == BOXES else CLASSIFICATION
+        return open_source(path, label_kind=kind, attribute=attribute)
+    if labels not in ("", BOXES):
+        msg = f"{path}: expected --labels boxes, as a simulated town knows no others, found "
+        raise BadInput(msg + labels)
     from winnow.testing.roads.source import RoadsSource
 
     return RoadsSource(setting_of(str(path)))

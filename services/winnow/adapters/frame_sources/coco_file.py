@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from winnow.adapters.frame_sources.pixel_boxes import box_inside
 from winnow.domain.boxes import Box, label_of
 from winnow.domain.errors import BadInput
 
@@ -184,18 +185,7 @@ class _Drawn:
                 self.of_image.setdefault(one.image_id, []).append(box)
 
     def _inside(self, one: _Annotation, name: str, size: tuple[int | None, int | None]) -> Box:
-        """Round a box's edges to whole pixels, at least one wide, and cut it at the frame's."""
         x, y, width, height = one.bbox
-        left, right = _edges(x, x + width)
-        top, bottom = _edges(y, y + height)
-        x_end = right if size[0] is None else min(right, size[0])
-        y_end = bottom if size[1] is None else min(bottom, size[1])
-        box = Box(name, max(left, 0), max(top, 0), x_end - max(left, 0), y_end - max(top, 0))
-        cut = (box.x, box.y, x_end, y_end) != (left, top, right, bottom)
+        box, cut = box_inside(name, (x, y, x + width, y + height), size)
         self.n_clipped += cut and box.width > 0 and box.height > 0
         return box
-
-
-def _edges(low: float, high: float) -> tuple[int, int]:
-    first, last = math.floor(low + 0.5), math.floor(high + 0.5)
-    return (first, last) if last > first else (math.floor(low), math.floor(low) + 1)
