@@ -13,6 +13,7 @@ from ab_test.comparison import Comparison
 from ab_test.learning import maps_of
 from ab_test.methods import COMMITTEE, MANUAL, METHODS, RANDOM
 from ab_test.results import ALL_CLASSES, HOLDOUT, INTEREST, MANUAL_ONLY, TESTS, UNION, PlaceResult
+from winnow.acquisition.map_information import cell_mutual_information
 from winnow.tasks.map_decoding import BOX_CHANNELS, decode
 
 if TYPE_CHECKING:
@@ -61,8 +62,7 @@ def gallery_png(comparison: Comparison) -> bytes:
     """
     place, interest = comparison.place, comparison.setting.interest
     rows = comparison.chosen[COMMITTEE][:GALLERY_FRAMES]
-    maps_RMCHW = maps_of(comparison.committee, place, rows).astype(np.float64)
-    heat_RCHW = cell_information(maps_RMCHW)
+    heat_RCHW = cell_mutual_information(maps_of(comparison.committee, place, rows))
     columns = [place.class_names.index(name) for name in interest]
     top = float(heat_RCHW[:, columns].max()) or 1.0
     figure = _figure(3.2 * (1 + len(columns)), 2.0 * len(rows))
@@ -76,21 +76,6 @@ def gallery_png(comparison: Comparison) -> bytes:
                 axes[row, column].set_title(f"disagreement: {place.class_names[c]}", fontsize=9)
     axes[0, 0].set_title("true (white) and predicted boxes", fontsize=9)
     return _png(figure)
-
-
-def cell_information(maps_RMCHW: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """Give the mutual information of members' maps cell by cell, nats, [R, C, H, W].
-
-    Each cell and class is a coin: entropy of the mean minus mean of the entropies (BALD).
-    """
-    doubt = _entropy(maps_RMCHW.mean(axis=1)) - _entropy(maps_RMCHW).mean(axis=1)
-    return np.asarray(doubt, dtype=np.float64)
-
-
-def _entropy(probs: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    p = np.clip(probs, 1e-12, 1 - 1e-12)
-    entropy: npt.NDArray[np.float64] = -(p * np.log(p) + (1 - p) * np.log(1 - p))
-    return entropy
 
 
 def _bars(
