@@ -29,6 +29,7 @@ from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.domain.errors import BadInput, DomainError
 from winnow.domain.labels import DETECTION
 from winnow.ports.frame_source import FrameSource
+from winnow.runtime.parent import end_with_parent
 from winnow.testing.roads.setting import is_roads, setting_of
 
 RESULTS = TypeAdapter(tuple[PlaceResult, ...])
@@ -104,7 +105,9 @@ def compare_all(
     context = multiprocessing.get_context("spawn")
     with (
         context.Manager() as manager,
-        ProcessPoolExecutor(min(processes, len(places)), mp_context=context) as pool,
+        ProcessPoolExecutor(
+            min(processes, len(places)), context, initializer=end_with_parent
+        ) as pool,
     ):
         ready = manager.Queue()
         futures = {

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache
-from multiprocessing.connection import wait
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -21,6 +19,7 @@ from benchmark.plan import Plan, PoolKind
 from benchmark.pools import Pool, pool_of
 from benchmark.worst_slice import METHOD, MiningRun, mining_of
 from winnow.domain.errors import TrainingFailed
+from winnow.runtime.parent import end_with_parent
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -116,7 +115,7 @@ def _finished(
     # Each process computes on one core: more threads in each would only wait for each other.
     os.environ.update(dict.fromkeys(THREADS, "1"))
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, initializer=_die_with_parent) as workers:
+    with ProcessPoolExecutor(jobs, context, initializer=end_with_parent) as workers:
         waiting = [workers.submit(do, plan, frames_file, folder, order) for order in orders]
         try:
             for one in as_completed(waiting):
@@ -127,19 +126,6 @@ def _finished(
             raise TrainingFailed(msg) from error
         finally:
             workers.shutdown(cancel_futures=True)
-
-
-def _die_with_parent() -> None:
-    """End this process when the one that started it is gone, even by kill -9."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None
-    sentinel = parent.sentinel
-
-    def watch() -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 @lru_cache(maxsize=2)

@@ -19,7 +19,7 @@ from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli.demo import plan
 from winnow.cli.demo.plan import World
-from winnow.cli.demo.world import command, end_with_parent, run_world
+from winnow.cli.demo.world import command, run_world
 from winnow.cli.report.facts import RoundFacts, WorldFacts, read_facts, read_rounds, run_of
 from winnow.cli.report.measures import Measure
 from winnow.cli.report.page import (
@@ -32,6 +32,7 @@ from winnow.cli.report.page import (
 )
 from winnow.cli.report.paired import Comparison, compared
 from winnow.domain import tables
+from winnow.runtime.parent import end_with_parent
 
 N_PROCESSES = 2
 STEPS_PER_ROUND = 4

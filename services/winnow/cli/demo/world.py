@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import multiprocessing
 import os
 import sys
-import threading
 from collections.abc import Sequence
-from multiprocessing.connection import wait
 from pathlib import Path
 
 from winnow.cli.demo.plan import World
@@ -42,20 +39,6 @@ def run_world(world: World) -> None:
     command(["ingest", world.data, *world.ingest, *state], log=_log(world))
     command(["round", "open", "--policy", str(world.policy_file), *state], log=_log(world))
     command(["up", "--until-idle", *state], log=_log(world))
-
-
-def end_with_parent() -> None:
-    """End this process when the one that started it is gone, even by kill -9."""
-    parent = multiprocessing.parent_process()
-    if parent is None:
-        return
-    sentinel = parent.sentinel
-
-    def watch() -> None:
-        wait([sentinel])
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
 
 
 def _log(world: World) -> Path:
