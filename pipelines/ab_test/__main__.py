@@ -14,6 +14,7 @@ from ab_test.comparison import n_models
 from ab_test.results import verdicts
 from ab_test.setting import read_setting
 from ab_test.steps import compare_all
+from winnow.adapters.kfp_compiler import compile_pipeline
 from winnow.domain.errors import WinnowError
 
 TOWNS = [f"roads:town={town},frames=20000" for town in range(10)]
@@ -90,12 +91,7 @@ def compile_command(
 
 def compile_graph(out: Path, image: str) -> None:
     """Write the graph as YAML for a cluster, its steps running in `image`."""
-    from kfp.compiler import Compiler
-
-    from ab_test.pipeline import IMAGE, ab_test
-
-    Compiler().compile(ab_test, str(out))
-    out.write_text(out.read_text().replace(IMAGE, image or IMAGE))
+    compile_pipeline("ab_test", out, image=image)
 
 
 if __name__ == "__main__":

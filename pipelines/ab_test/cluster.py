@@ -9,6 +9,7 @@ from pathlib import Path
 from ab_test import steps
 from ab_test.results import INTEREST, UNION, PlaceResult, verdicts
 from ab_test.setting import read_setting
+from winnow.tasks.whole_files import write_whole
 
 
 def compare_place(place: str, *, setting: str, folder: str) -> None:
@@ -22,7 +23,7 @@ def compare_place(place: str, *, setting: str, folder: str) -> None:
         kept = Path(folder)
         kept.mkdir(parents=True, exist_ok=True)
         for name in ("result.json", "gallery.png"):
-            steps.write(kept / name, (work / name).read_bytes())
+            write_whole(kept / name, (work / name).read_bytes())
 
 
 def report_places(folders: Sequence[str], *, page: str, note: str) -> dict[str, float]:

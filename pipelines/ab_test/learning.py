@@ -15,6 +15,7 @@ from ab_test.place import Place
 from ab_test.setting import AbSetting
 from winnow.acquisition.map_information import map_mutual_information
 from winnow.tasks.checkpoint import restored
+from winnow.tasks.examples import channel_moments
 from winnow.tasks.map_decoding import BOX_CHANNELS, Boxes, decode
 from winnow.tasks.predict import outputs_of
 from winnow.tasks.task import NetworkConfig, Outputs, Task
@@ -104,15 +105,13 @@ def maps_of(
 
 
 def _network(place: Place, setting: AbSetting) -> NetworkConfig:
-    pixels = place.examples.pixels[place.reference]
-    mean = pixels.mean(axis=(0, 2, 3), dtype=np.float64).tolist()
-    std = np.maximum(pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0).tolist()
+    mean, std = channel_moments(place.examples.pixels[place.reference])
     return NetworkConfig(
         task=setting.network,
         class_names=place.class_names,
         input_height=setting.input_height,
         input_width=setting.input_width,
         width=setting.width,
-        mean=(mean[0], mean[1], mean[2]),
-        std=(std[0], std[1], std[2]),
+        mean=mean,
+        std=std,
     )

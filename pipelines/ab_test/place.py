@@ -18,15 +18,15 @@ from winnow.constraints.perceptual_hash import perceptual_hash
 from winnow.constraints.pixels import luma
 from winnow.domain.boxes import boxes_of
 from winnow.domain.errors import BadInput
+from winnow.policy.round_sections import GateSection
 from winnow.ports.encoder import Encoder
 from winnow.ports.frame_source import FrameSource, SourceFrame
 from winnow.tasks.decode import decode_rgb
 from winnow.tasks.examples import Examples, Pixels, Values, examples_of
 from winnow.tasks.task import task_named
 
-DUPLICATE_HASH_BITS = 4
-DUPLICATE_COSINE = 0.995
-"""Those of a round's policy."""
+GATES = GateSection()
+"""What a round's policy takes for near-duplicates, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,8 +152,8 @@ class _Reader:
             np.array(self._hashes, dtype=np.uint64),
             hashed_N=np.ones(len(self.frames), dtype=np.bool_),
             embeddings_ND=np.stack(self._vectors),
-            hash_bits_max=DUPLICATE_HASH_BITS,
-            cosine_min=DUPLICATE_COSINE,
+            hash_bits_max=GATES.duplicate_hash_bits,
+            cosine_min=GATES.duplicate_cosine,
         )
 
     def examples(self) -> Examples:

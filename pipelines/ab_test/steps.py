@@ -8,7 +8,6 @@ from, its `gallery.png`, and at its end `result.json`; `report.html`, `report.pn
 from __future__ import annotations
 
 import multiprocessing
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
@@ -24,13 +23,11 @@ from ab_test.place import place_of
 from ab_test.report import markdown, render
 from ab_test.results import PlaceResult
 from ab_test.setting import AbSetting
-from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.pixel_encoder import PixelEncoder
+from winnow.cli.sources import source_named
 from winnow.domain.errors import BadInput, DomainError
-from winnow.domain.labels import DETECTION
-from winnow.ports.frame_source import FrameSource
 from winnow.runtime.parent import end_with_parent
-from winnow.testing.roads.setting import is_roads, setting_of
+from winnow.tasks.whole_files import write_whole
 
 RESULTS = TypeAdapter(tuple[PlaceResult, ...])
 
@@ -69,15 +66,15 @@ def compare(
         return found
     folder.mkdir(parents=True, exist_ok=True)
     comparison = Comparison(
-        place=place_of(source_named(place), setting, PixelEncoder()),
+        place=place_of(source_named(Path(place), labels="boxes"), setting, PixelEncoder()),
         setting=setting,
         folder=folder,
         manual_frame_ids=None if manual is None else manual.read_text("utf-8").split(),
         done=done,
     )
     result = comparison.run()
-    write(folder / "gallery.png", gallery_png(comparison))
-    write(folder / "result.json", result.model_dump_json().encode())
+    write_whole(folder / "gallery.png", gallery_png(comparison))
+    write_whole(folder / "result.json", result.model_dump_json().encode())
     return result
 
 
@@ -148,26 +145,11 @@ def write_report(
     png = improvements_png(results)
     page = render(results, improvements=png, galleries=galleries, failed=failed)
     out.mkdir(parents=True, exist_ok=True)
-    write(out / "report.png", png)
-    write(out / "report.md", markdown(results).encode())
-    write(out / "results.json", RESULTS.dump_json(tuple(results), indent=1))
-    write(out / "report.html", page.encode())
+    write_whole(out / "report.png", png)
+    write_whole(out / "report.md", markdown(results).encode())
+    write_whole(out / "results.json", RESULTS.dump_json(tuple(results), indent=1))
+    write_whole(out / "report.html", page.encode())
     return out / "report.html"
-
-
-def source_named(place: str) -> FrameSource:
-    """Open a place: a simulated town, or a data set with boxes.
-
-    Raises
-    ------
-    BadInput
-        Nothing lies there, or nothing with boxes.
-    """
-    if is_roads(place):
-        from winnow.testing.roads.source import RoadsSource
-
-        return RoadsSource(setting_of(place))
-    return open_source(Path(place), label_kind=DETECTION)
 
 
 def folder_name(place: str) -> str:
@@ -179,13 +161,6 @@ def folder_name(place: str) -> str:
     'roads-town-3-frames-500'
     """
     return re.sub(r"[^\w.]+", "-", place).strip("-.") or "place"
-
-
-def write(path: Path, data: bytes) -> None:
-    """Write aside and rename: whoever reads finds all of it or nothing."""
-    aside = path.with_name(f"{path.name}.{os.getpid()}")
-    aside.write_bytes(data)
-    aside.replace(path)
 
 
 def _stored(path: Path, setting: AbSetting) -> PlaceResult | None:

@@ -15,6 +15,7 @@ from benchmark import answers
 from benchmark.plan import METHODS, Plan
 from benchmark.report import FIGURE
 from benchmark.runs import THREADS
+from winnow.adapters.kfp_compiler import compile_pipeline
 from winnow.cli.bars import Show, bars
 from winnow.domain.errors import WinnowError
 
@@ -108,13 +109,7 @@ def compile_yaml(
 
 def compile_graph(out: Path, image: str) -> None:
     """Write the graph as YAML for a cluster, its steps running in `image`."""
-    from kfp.compiler import Compiler
-
-    from benchmark import pipeline
-
-    out.parent.mkdir(parents=True, exist_ok=True)
-    Compiler().compile(pipeline.benchmark, str(out))
-    out.write_text(out.read_text().replace(pipeline.IMAGE, image or pipeline.IMAGE))
+    compile_pipeline("benchmark", out, image=image)
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from winnow.domain.errors import BadInput
 from winnow.ports.frame_source import FrameSource, SourceFrame
 from winnow.tasks.decode import decode_rgb
 from winnow.tasks.examples import Pixels, resized
+from winnow.tasks.whole_files import write_whole
 
 Texts = npt.NDArray[np.str_]
 Numbers = npt.NDArray[np.int64]
@@ -150,7 +150,7 @@ def save(frames: Frames, path: Path) -> None:
         arrays["pixels_KN3HW"] = frames.pixels_KN3HW
     sink = io.BytesIO()
     np.savez(sink, **arrays)  # type: ignore[arg-type]
-    write_aside(path, sink.getvalue())
+    write_whole(path, sink.getvalue())
 
 
 def load(path: Path) -> Frames:
@@ -178,17 +178,6 @@ def digest_of(frames: Frames) -> str:
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def write_aside(path: Path, data: bytes) -> None:
-    """Write a file that is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}")
-    with aside.open("wb") as sink:
-        sink.write(data)
-        sink.flush()
-        os.fsync(sink.fileno())
-    aside.replace(path)
 
 
 def _decoded(frame: SourceFrame) -> npt.NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from benchmark.pools import Pool
 from winnow.domain.errors import BadInput
 from winnow.policy.training_section import TrainingSection
 from winnow.tasks.checkpoint import Checkpoint, restored
-from winnow.tasks.examples import Examples, Pixels, examples_of
+from winnow.tasks.examples import Examples, Pixels, channel_moments, examples_of
 from winnow.tasks.predict import outputs_of
 from winnow.tasks.task import NetworkConfig, task_named
 from winnow.tasks.train import TrainConfig, train
@@ -82,8 +82,7 @@ def _trained(
 ) -> Checkpoint:
     """Train one member for so many steps; a run of the benchmark is short, so nothing is kept."""
     training = TrainingSection()
-    std = np.maximum(examples.pixels.std(axis=(0, 2, 3), dtype=np.float64), 1.0).tolist()
-    mean = examples.pixels.mean(axis=(0, 2, 3), dtype=np.float64).tolist()
+    mean, std = channel_moments(examples.pixels)
     config = TrainConfig(
         network=NetworkConfig(
             task=TASK,
@@ -91,8 +90,8 @@ def _trained(
             input_height=examples.pixels.shape[2],
             input_width=examples.pixels.shape[3],
             width=training.width,
-            mean=(mean[0], mean[1], mean[2]),
-            std=(std[0], std[1], std[2]),
+            mean=mean,
+            std=std,
         ),
         seed=seed,
         epochs=1,

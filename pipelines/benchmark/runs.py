@@ -14,12 +14,13 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from benchmark.curve import Run, curve_of
-from benchmark.frames import Show, load, write_aside
+from benchmark.frames import Show, load
 from benchmark.plan import Plan, PoolKind
 from benchmark.pools import Pool, pool_of
 from benchmark.worst_slice import METHOD, MiningRun, mining_of
 from winnow.domain.errors import TrainingFailed
 from winnow.runtime.parent import end_with_parent
+from winnow.tasks.whole_files import write_whole
 
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
@@ -80,7 +81,7 @@ def do(plan: Plan, frames_file: Path, folder: Path, order: Order) -> None:
         found = mining_of(pool, order.seed, plan=plan)
     else:
         found = curve_of(pool, order.method, order.seed, plan=plan)
-    write_aside(folder / order.file_name, found.model_dump_json(indent=1).encode())
+    write_whole(folder / order.file_name, found.model_dump_json(indent=1).encode())
 
 
 def read_runs(folder: Path, plan: Plan, seeds: Sequence[int]) -> tuple[list[Run], list[MiningRun]]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmark.blocks import markdown, page
 from benchmark.curve import Run
 from benchmark.figure import learning_curves
-from benchmark.frames import Frames, Show, digest_of, frames_of, load, save, write_aside
+from benchmark.frames import Frames, Show, digest_of, frames_of, load, save
 from benchmark.ingested import IngestedSource
 from benchmark.plan import Plan
 from benchmark.report import FIGURE, report_of
@@ -43,6 +43,7 @@ from winnow.ports.encoder import Encoder
 from winnow.ports.frame_source import FrameSource
 from winnow.runtime.settings import ServiceSettings
 from winnow.tasks.features import FeatureCache
+from winnow.tasks.whole_files import write_whole
 
 DIGITS, POOL = "digits", "pool"
 COPIES = 3
@@ -165,7 +166,7 @@ def write_outputs(found: Found, out: Path) -> None:
         **{f"tables/{name}.csv": csv_text(rows).encode() for name, rows in _tables(found).items()},
     }
     for name, content in files.items():
-        write_aside(out / "outputs" / name, content)
+        write_whole(out / "outputs" / name, content)
 
 
 def plan_of(
@@ -227,7 +228,7 @@ def report(context: Context, *, results: Sequence[str]) -> tuple[str, str, dict[
     folder = context.settings.work_dir / "report" / hashlib.sha256(results[0].encode()).hexdigest()
     for one in told:
         for name, text in json.loads(context.blobs.get(read_reference(one["runs"]))).items():
-            write_aside(folder / name, text.encode())
+            write_whole(folder / name, text.encode())
     frames = load(_fetched(context, told[0]["frames"]))
     found = _found(plan, frames, *read_runs(folder, plan, range(plan.seeds)))
     blocks = report_of(found, learning_curves(found))
@@ -277,7 +278,7 @@ def _fetched(context: Context, reference: str) -> Path:
     ref = read_reference(reference)
     file = context.settings.work_dir / f"frames-{ref.sha256[:16]}.npz"
     if not file.exists():
-        write_aside(file, context.blobs.get(ref))
+        write_whole(file, context.blobs.get(ref))
     return file
 
 

@@ -11,17 +11,13 @@ import sys
 import uuid
 from pathlib import Path
 
+from winnow.adapters.kfp_compiler import compile_pipeline
 from winnow.domain.errors import BadInput, WinnowError
 
 
 def compile_graph(out: Path, image: str) -> None:
     """Write the graph as YAML for a cluster, its steps running in `image`."""
-    from kfp.compiler import Compiler
-
-    from open_round import pipeline
-
-    Compiler().compile(pipeline.open_round, str(out))
-    out.write_text(out.read_text().replace(pipeline.IMAGE, image or pipeline.IMAGE))
+    compile_pipeline("open_round", out, image=image)
 
 
 def run_step(name: str, given: list[str]) -> str:

@@ -12,18 +12,14 @@ import sys
 from pathlib import Path
 
 from retrain.app import app
+from winnow.adapters.kfp_compiler import compile_pipeline
 from winnow.domain.errors import BadInput
 from winnow.runtime.run import main
 
 
 def compile_graph(out: Path, image: str) -> None:
     """Write the graph as YAML for a cluster, its steps running in `image`."""
-    from kfp.compiler import Compiler
-
-    from retrain import pipeline
-
-    Compiler().compile(pipeline.retrain, str(out))
-    out.write_text(out.read_text().replace(pipeline.IMAGE, image or pipeline.IMAGE))
+    compile_pipeline("retrain", out, image=image)
 
 
 def run_step(name: str, given: list[str]) -> str:

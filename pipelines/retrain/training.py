@@ -19,7 +19,7 @@ from winnow.estimation import inclusion_weights
 from winnow.ports.blobs import Blobs
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.devices import chosen_device
-from winnow.tasks.examples import Examples, Pixels
+from winnow.tasks.examples import Examples, channel_moments
 from winnow.tasks.predict import outputs_of
 from winnow.tasks.task import NetworkConfig
 from winnow.tasks.train import TrainConfig, train
@@ -27,11 +27,8 @@ from winnow.tasks.train import TrainConfig, train
 if TYPE_CHECKING:
     import torch
 
-Three = tuple[float, float, float]
-
 CHECKPOINT = "application/x-torch"
 _BOOTSTRAP = 100  # what the random stream is for; the loop's own start at 0
-BLOCK_FRAMES = 256
 
 
 def train_member(blobs: Blobs, settings: RetrainSettings, order: Order) -> Trained:
@@ -102,7 +99,7 @@ def learned_examples(
 def _config(order: Order, learned: Examples) -> TrainConfig:
     training = order.training
     height, width = training.height_width
-    mean, std = _moments(learned.pixels)
+    mean, std = channel_moments(learned.pixels)
     return TrainConfig(
         network=NetworkConfig(
             task=order.network,
@@ -120,24 +117,6 @@ def _config(order: Order, learned: Examples) -> TrainConfig:
         learning_rate=training.learning_rate,
         weight_decay=training.weight_decay,
         mixed_precision=training.mixed_precision,
-    )
-
-
-def _moments(pixels: Pixels) -> tuple[Three, Three]:
-    """Give mean and deviation of each channel, in blocks that bound the memory."""
-    sums, squares = np.zeros(3), np.zeros(3)
-    for start in range(0, len(pixels), BLOCK_FRAMES):
-        block = pixels[start : start + BLOCK_FRAMES].astype(np.float64)
-        sums += block.sum(axis=(0, 2, 3))
-        squares += np.square(block, out=block).sum(axis=(0, 2, 3))
-    n = pixels.size // 3
-    mean = sums / n
-    # A channel that never varies (or a single grey level) must not be divided by nothing.
-    std = np.maximum(np.sqrt(np.maximum(squares / n - mean**2, 0.0)), 1.0)
-    return (mean[0].item(), mean[1].item(), mean[2].item()), (
-        std[0].item(),
-        std[1].item(),
-        std[2].item(),
     )
 
 

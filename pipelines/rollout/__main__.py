@@ -10,18 +10,14 @@ import sys
 from pathlib import Path
 
 from rollout.app import app
+from winnow.adapters.kfp_compiler import compile_pipeline
 from winnow.domain.errors import BadInput
 from winnow.runtime.run import main
 
 
 def compile_graph(out: Path, image: str) -> None:
     """Write the graph as YAML for a cluster, its steps running in `image`."""
-    from kfp.compiler import Compiler
-
-    from rollout import pipeline
-
-    Compiler().compile(pipeline.rollout, str(out))
-    out.write_text(out.read_text().replace(pipeline.IMAGE, image or pipeline.IMAGE))
+    compile_pipeline("rollout", out, image=image)
 
 
 def run_step(name: str, given: list[str]) -> str:

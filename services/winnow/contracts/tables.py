@@ -143,11 +143,6 @@ DATASET = pa.schema(
 )
 
 
-def scores_schema(label_kind: str) -> pa.Schema:
-    """Give the schema of scores for labels of a kind."""
-    return DETECTION_SCORES if label_kind == DETECTION else SCORES
-
-
 def batch_schema(label_kind: str) -> pa.Schema:
     """Give the schema of a batch for labels of a kind."""
     return DETECTION_BATCH if label_kind == DETECTION else BATCH

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from winnow.tasks.backbones import IMAGENET_MEAN, IMAGENET_STD, load_backbone, make_backbone
-from winnow.tasks.classification import Classification, draw_weights, normalised
+from winnow.tasks.backbones import (
+    imagenet_inputs,
+    load_backbone,
+    losses_of_any,
+    make_backbone,
+)
+from winnow.tasks.classification import Classification, draw_weights
 from winnow.tasks.examples import Pixels
 from winnow.tasks.task import NetworkConfig
 
@@ -36,16 +40,13 @@ class BackboneClassification(Classification):
 
     def inputs(self, pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
         """Centre and scale as for ImageNet, whatever the frames are: the weights expect it."""
-        return normalised(pixels, replace(config, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+        return imagenet_inputs(pixels, config)
 
     def losses(
         self, network: torch.nn.Module, inputs: torch.Tensor, wanted: tuple[torch.Tensor, ...]
     ) -> torch.Tensor:
         """Give each frame's cross-entropy in nats."""
-        if len(inputs) > 1:
-            return super().losses(network, inputs, wanted)
-        # Batch normalisation has no deviation of one frame whose map is one cell; of two it has.
-        return super().losses(network, inputs.repeat(2, 1, 1, 1), (wanted[0].repeat(2),))[:1]
+        return losses_of_any(super().losses, network, inputs, wanted)
 
 
 TASK = BackboneClassification()

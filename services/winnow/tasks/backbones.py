@@ -8,16 +8,22 @@ ever downloaded.
 from __future__ import annotations
 
 import pickle
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from winnow.domain.errors import BadInput
+from winnow.tasks.classification import normalised
+from winnow.tasks.examples import Pixels
 from winnow.tasks.task import NetworkConfig
 
 if TYPE_CHECKING:
     import torch
+
+    Wanted = tuple[torch.Tensor, ...]
 
 IMAGENET_MEAN: Final = (0.485 * 255, 0.456 * 255, 0.406 * 255)
 IMAGENET_STD: Final = (0.229 * 255, 0.224 * 255, 0.225 * 255)
@@ -137,3 +143,24 @@ def _timm(name: str, config: NetworkConfig) -> torch.nn.Module:
         msg = f"network {name}: expected one that this timm has: {error}"
         raise BadInput(msg) from error
     return made  # type: ignore[no-any-return]
+
+
+def imagenet_inputs(pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
+    """Centre and scale as for ImageNet, whatever the frames are: published weights expect it."""
+    return normalised(pixels, replace(config, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+
+
+def losses_of_any(
+    losses: Callable[[torch.nn.Module, torch.Tensor, Wanted], torch.Tensor],
+    network: torch.nn.Module,
+    inputs: torch.Tensor,
+    wanted: Wanted,
+) -> torch.Tensor:
+    """Give each frame's loss, of a lone frame too.
+
+    Batch normalisation has no deviation of one frame whose map is one cell; of two it has.
+    """
+    if len(inputs) > 1:
+        return losses(network, inputs, wanted)
+    twice = tuple(one.repeat(2, *([1] * (one.dim() - 1))) for one in wanted)
+    return losses(network, inputs.repeat(2, 1, 1, 1), twice)[:1]

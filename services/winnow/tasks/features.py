@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -14,6 +13,7 @@ import numpy.typing as npt
 from winnow.ports.encoder import Encoder
 from winnow.tasks.decode import decode_rgb
 from winnow.tasks.shard_embedding import encoded
+from winnow.tasks.whole_files import write_whole
 
 Pixels = npt.NDArray[np.uint8]
 Singles = npt.NDArray[np.float32]
@@ -110,14 +110,9 @@ def _pixels(frame: Frame) -> Pixels:
 
 
 def _write_pack(folder: Path, pack: dict[bytes, Singles]) -> None:
-    """Write aside and rename: a reader finds a whole pack or none."""
     body = b"".join(pack) + np.stack(list(pack.values())).astype("<f4").tobytes()
     digest = hashlib.sha256(body).digest()
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / f"{digest.hex()[:32]}.pack"
-    aside = file.with_suffix(f".{os.getpid()}")
-    aside.write_bytes(_MAGIC + digest + body)
-    aside.replace(file)
+    write_whole(folder / f"{digest.hex()[:32]}.pack", _MAGIC + digest + body)
 
 
 def _read_pack(file: Path, *, dimension: int) -> dict[bytes, Singles]:

@@ -8,14 +8,13 @@ disagreement of a committee that mixes both families is defined cell by cell.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
 from winnow.domain.errors import BadInput
-from winnow.tasks.backbones import IMAGENET_MEAN, IMAGENET_STD, load_backbone, parts_of
-from winnow.tasks.classification import draw_weights, normalised
+from winnow.tasks.backbones import imagenet_inputs, load_backbone, losses_of_any, parts_of
+from winnow.tasks.classification import draw_weights
 from winnow.tasks.examples import Pixels
 from winnow.tasks.grid.detection import GridDetection
 from winnow.tasks.grid.network import set_priors
@@ -59,17 +58,13 @@ class FpnDetection(GridDetection):
 
     def inputs(self, pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
         """Centre and scale as for ImageNet, whatever the frames are: the weights expect it."""
-        return normalised(pixels, replace(config, mean=IMAGENET_MEAN, std=IMAGENET_STD))
+        return imagenet_inputs(pixels, config)
 
     def losses(
         self, network: torch.nn.Module, inputs: torch.Tensor, wanted: tuple[torch.Tensor, ...]
     ) -> torch.Tensor:
         """Give the grid detector's losses."""
-        if len(inputs) > 1:
-            return super().losses(network, inputs, wanted)
-        # Batch normalisation has no deviation of one frame whose lowest level is one cell.
-        twice = tuple(one.repeat(2, *([1] * (one.dim() - 1))) for one in wanted)
-        return super().losses(network, inputs.repeat(2, 1, 1, 1), twice)[:1]
+        return losses_of_any(super().losses, network, inputs, wanted)
 
 
 TASK = FpnDetection()

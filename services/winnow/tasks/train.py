@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +23,7 @@ from winnow.tasks.devices import has_fast_bfloat16
 from winnow.tasks.examples import Examples, Rows
 from winnow.tasks.loading import ahead
 from winnow.tasks.task import NetworkConfig, Task, task_named
+from winnow.tasks.whole_files import write_whole
 
 if TYPE_CHECKING:
     import torch
@@ -122,11 +122,11 @@ def train(
         now = time.monotonic()
         if step == n_steps or now - saved >= checkpoint_seconds:
             compute_ms, started, saved = compute_ms + round((now - started) * 1000), now, now
-            _write(file, Checkpoint(
+            write_whole(file, checkpoint_bytes(Checkpoint(
                 config=config.network, weights=network.state_dict(), data_sha256=data_sha256,
                 seed=config.seed, step=step, train_loss=train_loss,
                 optimizer={"moments": moments}, compute_ms=compute_ms,
-            ))  # fmt: skip
+            )))  # fmt: skip
     return Checkpoint(
         config=config.network, weights=network.state_dict(), data_sha256=data_sha256,
         seed=config.seed, step=step, train_loss=train_loss, compute_ms=compute_ms,
@@ -212,14 +212,3 @@ def _resume(
         first.copy_(state[0])
         second.copy_(state[1])
     return found.step, found.train_loss, found.compute_ms
-
-
-def _write(file: Path, checkpoint: Checkpoint) -> None:
-    """Write aside and rename: a reader finds the old state or the new one, never half of it."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_name(f"{file.name}.{os.getpid()}")
-    with aside.open("wb") as sink:
-        sink.write(checkpoint_bytes(checkpoint))
-        sink.flush()
-        os.fsync(sink.fileno())
-    aside.replace(file)

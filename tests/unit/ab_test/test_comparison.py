@@ -12,6 +12,7 @@ from ab_test.place import Place, place_of
 from ab_test.results import HOLDOUT, REFERENCE, UNION, PlaceResult, verdicts
 from ab_test.setting import AbSetting, read_setting
 from winnow.adapters.pixel_encoder import PixelEncoder
+from winnow.cli.sources import source_named
 from winnow.domain.errors import BadInput
 from winnow.testing.roads.setting import setting_of
 from winnow.testing.roads.source import RoadsSource
@@ -41,7 +42,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def place() -> Place:
-    return place_of(steps.source_named(TOWN), SETTING, PixelEncoder())
+    return place_of(source_named(Path(TOWN)), SETTING, PixelEncoder())
 
 
 @pytest.fixture(scope="module")

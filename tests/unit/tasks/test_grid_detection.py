@@ -24,6 +24,7 @@ from winnow.tasks.map_targets import BUMP_MIN, render
 from winnow.tasks.predict import outputs_of
 from winnow.tasks.task import task_named
 from winnow.tasks.train import TrainConfig, train
+from winnow.tasks.whole_files import write_whole
 
 TRAINING = TrainConfig(
     network=CONFIG, seed=5, epochs=30, batch_size=8, learning_rate=1e-2, weight_decay=1e-2
@@ -210,13 +211,12 @@ def test_killed_after_an_epoch_it_goes_on_to_the_same_weights(
 
     config = dataclasses.replace(TRAINING, epochs=3)
     undisturbed = train(scenes(0, 12), config, file=tmp_path / "a", checkpoint_seconds=0)
-    real_write = loop._write
 
-    def write_then_die(file: Path, checkpoint: Checkpoint) -> None:
-        real_write(file, checkpoint)
+    def write_then_die(file: Path, state: bytes) -> None:
+        write_whole(file, state)
         raise Killed
 
-    monkeypatch.setattr(loop, "_write", write_then_die)
+    monkeypatch.setattr(loop, "write_whole", write_then_die)
     for _ in range(2):
         with pytest.raises(Killed):
             train(scenes(0, 12), config, file=tmp_path / "b", checkpoint_seconds=0)

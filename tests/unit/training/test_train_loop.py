@@ -15,6 +15,7 @@ from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.examples import Examples, examples_of
 from winnow.tasks.task import NetworkConfig
 from winnow.tasks.train import TrainConfig, train
+from winnow.tasks.whole_files import write_whole
 
 NETWORK = NetworkConfig(
     "classification", ("a", "b", "c"), 8, 8, 4, (90.0, 90.0, 90.0), (50.0, 50.0, 50.0)
@@ -57,16 +58,16 @@ def test_killed_after_any_write_it_goes_on_to_the_same_weights(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, writes: int
 ) -> None:
     undisturbed = trained(tmp_path / "undisturbed")
-    real_write, done = loop._write, 0
+    done = 0
 
-    def write_then_die(file: Path, checkpoint: Checkpoint) -> None:
+    def write_then_die(file: Path, state: bytes) -> None:
         nonlocal done
-        real_write(file, checkpoint)
+        write_whole(file, state)
         done += 1
         if done == writes:
             raise Killed
 
-    monkeypatch.setattr(loop, "_write", write_then_die)
+    monkeypatch.setattr(loop, "write_whole", write_then_die)
     with pytest.raises(Killed):
         trained(tmp_path / "killed")
     resumed = trained(tmp_path / "killed")
