@@ -33,6 +33,8 @@ CLASSES = ("a", "b", "c", "d")
 VERSION = CommitteeVersion("c3")
 FRAMES = [bytes([n, n + 1]) for n in range(10)]
 QUICK = Calls(deadline_seconds=5.0, frames_per_request=4)
+# Short enough to wait for, long enough that endpoints which do answer meet it on a busy machine.
+IMPATIENT = Calls(deadline_seconds=2.0)
 
 
 @dataclass
@@ -112,20 +114,20 @@ def test_an_endpoint_that_hangs_leaves_its_members_out(
     world.stack.callback(released.set)
     world.serve("m0", "m1")
     world.serve("m2", trouble=hanging(released))
-    answer = world.loaded(Calls(deadline_seconds=0.2)).score(VERSION, FRAMES)
+    answer = world.loaded(IMPATIENT).score(VERSION, FRAMES)
     assert answer.members_answered == ("m0", "m1")
     np.testing.assert_array_equal(answer.probs_NMC, expected(("m0", "m1")))
     logged = "".join(capsys.readouterr())
     assert "m2" in logged
-    assert "expected an answer within 0.2 s, found none" in logged
+    assert "expected an answer within 2 s, found none" in logged
 
 
 def test_when_all_hang_the_reason_is_told(world: World) -> None:
     released = threading.Event()
     world.stack.callback(released.set)
     world.serve(*MEMBERS, trouble=hanging(released))
-    committee = world.loaded(Calls(deadline_seconds=0.2))
-    with pytest.raises(Retryable, match=r"an answer of a member, found none .*within 0\.2 s"):
+    committee = world.loaded(IMPATIENT)
+    with pytest.raises(Retryable, match=r"an answer of a member, found none .*within 2 s"):
         committee.score(VERSION, FRAMES)
 
 
