@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Final, TypeVar
 
 from winnow.domain.labels import DETECTION
-from winnow.policy.training_section import with_kind_defaults
+from winnow.policy.section import Section
+
+S = TypeVar("S", bound=Section)
 
 DETECTION_SECTIONS: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType(
     {
@@ -19,26 +21,37 @@ DETECTION_SECTIONS: Final[Mapping[str, Mapping[str, object]]] = MappingProxyType
             }
         ),
         "selection": MappingProxyType({"acquisition": "map_information"}),
+        "training": MappingProxyType(
+            {
+                "epochs": 30,
+                "batch_size": 8,
+                "weight_decay": 0.01,
+                "mixed_precision": True,
+                "input_height": 192,
+                "input_width": 320,
+                "width": 12,
+            }
+        ),
     }
 )
+"""Defaults by section and field that differ from those of classification."""
+
+_SQUARE: Final = "input_pixels"
+_SIDES: Final = frozenset({"input_height", "input_width"})
 
 
-def filled_by_kind(policy: dict[str, object]) -> dict[str, object]:
-    """Fill in what a written policy leaves to the kind of its labels.
-
-    Sections that are no mappings are mistakes that are told elsewhere: they stay as they are.
+def filled_by_kind(section: S, name: str, *, kind: str) -> S:
+    """Give the section of this name with what its writer left to the kind of the labels.
 
     Examples
     --------
-    >>> filled_by_kind({"label": {"kind": "detection"}})["selection"]
-    {'acquisition': 'map_information'}
+    >>> from winnow.policy.selection_section import SelectionSection
+    >>> filled_by_kind(SelectionSection(), "selection", kind="detection").acquisition
+    'map_information'
     """
-    label = policy.get("label")
-    if not isinstance(label, dict) or label.get("kind") != DETECTION:
-        return policy
-    filled = with_kind_defaults(policy)
-    for name, defaults in DETECTION_SECTIONS.items():
-        section = policy.get(name, {})
-        if isinstance(section, dict):
-            filled = {**filled, name: {**defaults, **section}}
-    return filled
+    if kind != DETECTION:
+        return section
+    written = section.model_fields_set
+    said = written | _SIDES if _SQUARE in written else written
+    missing = {key: value for key, value in DETECTION_SECTIONS[name].items() if key not in said}
+    return section.model_copy(update=missing)

@@ -11,13 +11,13 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Self
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator, model_validator
 from pydantic_core import ErrorDetails, PydanticCustomError
 
 from winnow.domain.errors import BadInput
 from winnow.policy.constraint_section import ConstraintSection
 from winnow.policy.contradictions import Contradiction, contradictions
-from winnow.policy.kind_defaults import filled_by_kind
+from winnow.policy.kind_defaults import DETECTION_SECTIONS, filled_by_kind
 from winnow.policy.mistakes import told
 from winnow.policy.moved import move
 from winnow.policy.reading import Document, Mistake, read_document
@@ -58,14 +58,22 @@ class Policy(Section):
     scoring: ScoringSection = Field(default=ScoringSection())
     scores: ScoresSection = Field(default=ScoresSection())
     risk: RiskSection = Field(default=RiskSection())
-    selection: SelectionSection = Field(default=SelectionSection())
+    selection: SelectionSection = Field(default=SelectionSection(), validate_default=True)
     constraints: ConstraintSection = Field(default=ConstraintSection())
     money: MoneySection = Field(default=MoneySection())
     approval: ApprovalSection = Field(default=ApprovalSection())
     qa: QaSection = Field(default=QaSection())
-    training: TrainingSection = Field(default=TrainingSection())
+    training: TrainingSection = Field(default=TrainingSection(), validate_default=True)
     rollout: RolloutSection = Field(default=RolloutSection())
     stopping: StoppingSection = Field(default=StoppingSection())
+
+    @field_validator(*DETECTION_SECTIONS)
+    @classmethod
+    def _filled_by_kind(cls, section: Section, info: ValidationInfo) -> Section:
+        label = section if info.field_name == "label" else info.data.get("label")
+        if info.field_name is None or not isinstance(label, LabelSection):
+            return section  # a label with mistakes: they are told, and there is no kind to go by
+        return filled_by_kind(section, info.field_name, kind=label.kind)
 
     @model_validator(mode="after")
     def _sections_agree(self) -> Self:
@@ -114,7 +122,7 @@ def parse_policy(text: str | bytes, *, where: str = "policy") -> Policy:
 def _validated(sections: dict[str, object]) -> tuple[Policy | None, Sequence[ErrorDetails]]:
     # As JSON, because only there is a list strictly a tuple, and `yes` or "8" strictly no number.
     try:
-        return Policy.model_validate_json(json.dumps(filled_by_kind(sections)), strict=True), ()
+        return Policy.model_validate_json(json.dumps(sections), strict=True), ()
     except ValidationError as error:
         return None, error.errors(include_url=False)
 

@@ -16,7 +16,7 @@ Network = Annotated[str, Field(min_length=1, max_length=400)]
 class TrainingSection(Section):
     """The committee that a round's labels train.
 
-    Where a detection policy says nothing, it gets `DETECTION_DEFAULTS` instead of the defaults.
+    Some defaults of a detection policy are others: the fields tell which.
     """
 
     members: int = Field(default=4, ge=1, le=64, description="Models in the committee.")
@@ -124,33 +124,3 @@ FAMILIES: Mapping[str, tuple[str, ...]] = MappingProxyType(
     }
 )
 """Families of networks by the kind of labels that they learn from, the default first."""
-
-DETECTION_DEFAULTS: Mapping[str, object] = MappingProxyType(
-    {
-        "epochs": 30,
-        "batch_size": 8,
-        "weight_decay": 0.01,
-        "mixed_precision": True,
-        "input_height": 192,
-        "input_width": 320,
-        "width": 12,
-    }
-)
-
-
-def with_kind_defaults(policy: dict[str, object]) -> dict[str, object]:
-    """Fill in what a written detection policy does not say about training.
-
-    Sections that are no mappings are mistakes that are told elsewhere: they stay as they are.
-    """
-    label, training = policy.get("label"), policy.get("training", {})
-    if not isinstance(label, dict) or label.get("kind") != "detection":
-        return policy
-    if not isinstance(training, dict):
-        return policy
-    defaults = {
-        name: value
-        for name, value in DETECTION_DEFAULTS.items()
-        if not ("input_pixels" in training and name in ("input_height", "input_width"))
-    }
-    return {**policy, "training": {**defaults, **training}}

@@ -5,9 +5,11 @@ from __future__ import annotations
 import pytest
 
 from winnow.domain.errors import BadInput
-from winnow.policy.model import parse_policy
+from winnow.policy.model import Policy, parse_policy
 from winnow.policy.needs import needs_of
+from winnow.policy.round_sections import LabelSection
 from winnow.policy.switch import Standing, switch_of
+from winnow.policy.training_section import TrainingSection
 
 TURNS = """
 label: {kind: detection}
@@ -27,6 +29,22 @@ def test_what_is_written_wins_over_the_defaults_of_the_kind() -> None:
     text = "label: {kind: detection, task: roads}\nselection: {acquisition: box_entropy_sum}"
     policy = parse_policy(text)
     assert (policy.label.task, policy.selection.acquisition) == ("roads", "box_entropy_sum")
+
+
+def test_a_policy_built_of_sections_is_the_policy_that_is_written() -> None:
+    label = LabelSection(kind="detection")
+    assert Policy(label=label) == parse_policy("label: {kind: detection}")
+    training = TrainingSection(epochs=7, input_pixels=96)
+    written = "label: {kind: detection}\ntraining: {epochs: 7, input_pixels: 96}"
+    built = Policy(label=label, training=training)
+    assert built == parse_policy(written)
+    assert built.training.height_width == (96, 96)
+    assert training.batch_size == TrainingSection().batch_size
+
+
+def test_a_kind_that_there_is_not_is_the_only_mistake() -> None:
+    with pytest.raises(BadInput, match=r"1 mistake\(s\)\n  line 1, column 15: label.kind: "):
+        parse_policy("label: {kind: detektion}\nselection: {acquisition: margin}")
 
 
 def test_what_needs_class_probabilities_is_a_mistake_with_its_line() -> None:
