@@ -31,6 +31,7 @@ from winnow.domain.ids import (
     derived_uuid,
     inference_reservation_id,
 )
+from winnow.domain.labels import CLASSIFICATION
 from winnow.domain.money import Allocate, Balances, Budget, BudgetKind, Reserve, Unit
 from winnow.domain.tables import COMMITTEES, SCORING_RUNS, CommitteeRow
 from winnow.policy.model import Policy
@@ -185,7 +186,12 @@ def members_of(
 
 
 def opened(
-    world: World, gates: Sequence[Sequence[str]], *, committee: bool = True, policy: str = "{}"
+    world: World,
+    gates: Sequence[Sequence[str]],
+    *,
+    committee: bool = True,
+    policy: str = "{}",
+    label_kind: str = CLASSIFICATION,
 ) -> RoundOpened:
     """Give the fact of a round over parts with these gates."""
     parts = tuple(part(world, 100 * pos, gate) for pos, gate in enumerate(gates))
@@ -204,6 +210,7 @@ def opened(
         members=members_of(world) if committee else None,
         holdouts=(),
         budget_ids=(("auto_label_inference", BUDGET),),
+        label_kind=label_kind,
     )
     canonical = Policy.model_validate_json(policy).canonical()
     return RoundOpened(
