@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from kserve import InferInput, InferOutput, InferRequest
 
+from winnow.adapters.raw_tensors import objects
 from winnow.contracts import serving
 from winnow.domain.errors import BadInput
 from winnow.ports.committee import CommitteeAnswer
@@ -44,7 +43,7 @@ def asked_of(payload: InferRequest, *, frames_max: int) -> Asked:
     maps = serving.MAPS in {one.name for one in payload.request_outputs or ()}
     if set(given) == {serving.FRAMES}:
         items = given[serving.FRAMES].as_numpy().ravel().tolist()
-        asked = Asked([_bytes_of(item, pos) for pos, item in enumerate(items)], maps=maps)
+        asked = Asked([serving.frame_bytes(item, pos) for pos, item in enumerate(items)], maps=maps)
     elif serving.PIXELS in given and set(given) <= {serving.PIXELS, serving.SIZES} and not maps:
         asked = _pixels_of(given)
     else:
@@ -61,14 +60,14 @@ def outputs_of(
 ) -> list[InferOutput]:
     """Give the tensors of an answer: those that its kind has."""
     outputs = [
-        _output(serving.MEMBERS, _objects([name.encode() for name in answer.members_answered])),
+        _output(serving.MEMBERS, objects([name.encode() for name in answer.members_answered])),
         _output(serving.COMPUTE_MS, np.array([answer.compute_ms], dtype=np.int64)),
     ]
     if answer.probs_NMC is not None:
         outputs.append(_output(serving.PROBS, answer.probs_NMC.transpose(1, 0, 2)))
     if answer.information_NC is not None:
         outputs.append(_output(serving.INFORMATION, answer.information_NC))
-        outputs.append(_output(serving.BOXES, _objects([one.encode() for one in answer.boxes])))
+        outputs.append(_output(serving.BOXES, objects([one.encode() for one in answer.boxes])))
     if maps is not None:
         outputs.append(_output(serving.MAPS, maps.transpose(1, 0, 2, 3, 4)))
     return outputs
@@ -102,22 +101,6 @@ def _pixels_of(given: dict[str, InferInput]) -> Asked:
         msg = f"{serving.SIZES}: expected INT64 [{len(pixels)}, 2], "
         raise BadInput(msg + f"found {sizes.dtype} {sizes.shape}")
     return Asked(pixels=pixels, sizes_N2=sizes)
-
-
-def _bytes_of(item: bytes | str, pos: int) -> bytes:
-    if isinstance(item, bytes):
-        return item
-    try:
-        return base64.b64decode(item, validate=True)
-    except binascii.Error as error:
-        msg = f"frame {pos}: expected base64, found: {error}"
-        raise BadInput(msg) from error
-
-
-def _objects(items: Sequence[bytes]) -> npt.NDArray[np.object_]:
-    found = np.empty(len(items), dtype=np.object_)
-    found[:] = items
-    return found
 
 
 def _output(name: str, values: np.ndarray[Any, Any]) -> InferOutput:

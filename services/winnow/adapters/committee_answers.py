@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from winnow.adapters.open_inference import Inferred, Tensor
+from winnow.adapters.open_inference import Inferred
+from winnow.adapters.raw_tensors import Tensor
 from winnow.contracts import serving
 from winnow.domain.errors import Retryable, SchemaMismatch
 from winnow.ports.committee import CommitteeAnswer
@@ -128,7 +129,9 @@ def combined(
 
 def _texts(said: Inferred, name: str, where: str) -> list[str]:
     found = _tensor(said, name, "object", (None,), where).tolist()
-    return [bytes(item).decode(errors="replace") for item in found]
+    return [
+        item if isinstance(item, str) else bytes(item).decode(errors="replace") for item in found
+    ]
 
 
 def _tensor(

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any
 from urllib.parse import urlsplit
 
 import grpc  # type: ignore[import-untyped]
 import numpy as np
-import numpy.typing as npt
 from google.protobuf.message import Message
 
+from winnow.adapters.raw_tensors import NAMES, Tensor, tensor_of
 from winnow.contracts.generated.winnow.inference.v1 import inference_pb2 as pb
 from winnow.domain.errors import BadInput, Retryable, SchemaMismatch
 
-Tensor: TypeAlias = npt.NDArray[Any]
-
 SERVICE = "/inference.GRPCInferenceService/"
-# The protocol's words for what is sent here; bytes are little-endian on every machine.
-DTYPES = {"FP32": "<f4", "FP16": "<f2", "INT64": "<i8", "UINT8": "|u1"}
-NAMES = {np.dtype(code): name for name, code in DTYPES.items()}
 PAUSE_SECONDS = 0.1
 """Before the second try; doubled before each further one."""
 OPTIONS = (
@@ -170,7 +164,13 @@ class OpenInferenceClient:
             msg = f"{self.address.url}: expected {len(response.outputs)} raw tensors, "
             raise SchemaMismatch(msg + f"found {len(response.raw_output_contents)}")
         pairs = zip(response.outputs, response.raw_output_contents, strict=True)
-        return {output.name: _tensor(raw, output, where=self.address.url) for output, raw in pairs}
+        where = self.address.url
+        return {
+            output.name: tensor_of(
+                raw, output.datatype, output.shape, where=f"{where}, {output.name}"
+            )
+            for output, raw in pairs
+        }
 
 
 def _request(
@@ -191,32 +191,3 @@ def _request(
 
 def _length_prefixed(items: Sequence[bytes]) -> bytes:
     return b"".join(part for item in items for part in (len(item).to_bytes(4, "little"), item))
-
-
-def _tensor(raw: bytes, output: pb.ModelInferResponse.InferOutputTensor, *, where: str) -> Tensor:
-    shape = tuple(output.shape)
-    if output.datatype == "BYTES":
-        return _byte_strings(raw, shape, where=f"{where}, {output.name}")
-    code = DTYPES.get(output.datatype)
-    if code is None or min(shape, default=0) < 0:
-        msg = f"{where}, {output.name}: expected one of {', '.join(DTYPES)}, "
-        raise SchemaMismatch(msg + f"found {output.datatype} {shape}")
-    expected = math.prod(shape) * np.dtype(code).itemsize
-    if len(raw) != expected:
-        msg = f"{where}, {output.name}: expected {expected} bytes for {output.datatype} {shape}, "
-        raise SchemaMismatch(msg + f"found {len(raw)}")
-    return np.frombuffer(raw, dtype=code).reshape(shape)
-
-
-def _byte_strings(raw: bytes, shape: tuple[int, ...], *, where: str) -> Tensor:
-    items, pos = [], 0
-    while pos + 4 <= len(raw):
-        size = int.from_bytes(raw[pos : pos + 4], "little")
-        items.append(raw[pos + 4 : pos + 4 + size])
-        pos += 4 + size
-    if pos != len(raw) or len(items) != math.prod(shape):
-        msg = f"{where}: expected {math.prod(shape)} byte strings, found {len(items)} in "
-        raise SchemaMismatch(msg + f"{len(raw)} bytes")
-    found = np.empty(len(items), dtype=np.object_)
-    found[:] = items
-    return found.reshape(shape)

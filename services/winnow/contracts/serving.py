@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Sequence
 
 from winnow.contracts.manifests import Members
@@ -56,6 +57,23 @@ def served_version(version: str, members: BlobRef) -> str:
     'c3@0123456789ab'
     """
     return f"{version}@{members.sha256[:DIGEST_CHARACTERS]}"
+
+
+def frame_bytes(item: bytes | str, pos: int) -> bytes:
+    """Give an encoded image as `frames` holds it: the bytes themselves, in JSON base64.
+
+    Raises
+    ------
+    BadInput
+        A text that is no base64.
+    """
+    if isinstance(item, bytes):
+        return item
+    try:
+        return base64.b64decode(item, validate=True)
+    except ValueError as error:
+        msg = f"frame {pos}: expected base64, found: {error}"
+        raise BadInput(msg) from error
 
 
 def parts_of(manifest: Members, *, members_per_endpoint: int) -> list[Part]:

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias
 import grpc  # type: ignore[import-untyped]
 import numpy as np
 
-from winnow.adapters.open_inference import NAMES, Tensor
+from winnow.adapters.raw_tensors import NAMES, Tensor
 from winnow.contracts import serving
 from winnow.contracts.generated.winnow.inference.v1 import inference_pb2 as pb
 
