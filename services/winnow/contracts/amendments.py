@@ -9,9 +9,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.contracts.artifacts import read_manifest, read_table, write_manifest, write_table
-from winnow.contracts.batches import PREFIX
+from winnow.contracts.batches import PREFIX, frames_named
 from winnow.contracts.manifests import Amendment, Batch, Snapshot
-from winnow.contracts.tables import BATCH, CANDIDATES, SNAPSHOT_PART, batch_schema
+from winnow.contracts.tables import BATCH, CANDIDATES, batch_schema
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
 from winnow.ports.blobs import Blobs
@@ -89,9 +89,10 @@ def overlay(blobs: Blobs, batch: Batch, amendment: Amendment) -> pa.Table:
     _check(set(table["frame_id"].to_pylist()), candidates, amendment)
     removed = pa.array(amendment.removed, type=pa.string())
     kept = table.filter(pc.invert(pc.is_in(table["frame_id"], value_set=removed)))
+    snapshot = read_manifest(blobs, batch.snapshot, Snapshot)
     rows = [
         _added(row, candidates[str(row["frame_id"])], amendment)
-        for row in _frames(blobs, batch, amendment.added)
+        for row in frames_named(blobs, snapshot, amendment.added).to_pylist()
     ]
     whole = pa.concat_tables([kept, pa.Table.from_pylist(rows, schema=kept.schema)])
     if not whole.num_rows:
@@ -117,17 +118,6 @@ def _check(
         raise BadInput("amendment: " + "; ".join(mistakes))
 
 
-def _frames(blobs: Blobs, batch: Batch, frame_ids: tuple[str, ...]) -> list[dict[str, object]]:
-    names = [n for n in BATCH.names if n in SNAPSHOT_PART.names]
-    wanted = pa.array(frame_ids, type=pa.string())
-    rows: dict[str, dict[str, object]] = {}
-    for part in read_manifest(blobs, batch.snapshot, Snapshot).parts if frame_ids else ():
-        frames = read_table(blobs, part.part, SNAPSHOT_PART, columns=names)
-        found = frames.filter(pc.is_in(frames["frame_id"], value_set=wanted)).to_pylist()
-        rows |= {str(row["frame_id"]): row for row in found}
-    return [rows[frame_id] for frame_id in frame_ids]
-
-
 def _added(
     frame: Mapping[str, object],
     candidate: Mapping[str, object],
@@ -135,6 +125,7 @@ def _added(
 ) -> dict[str, object]:
     return {
         **frame,
+        "cluster": candidate["cluster"],
         "rank": 0,
         "arm": ARM,
         "score": candidate["score"],

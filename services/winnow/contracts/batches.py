@@ -227,7 +227,7 @@ def batch_table(
 ) -> pa.Table:
     """Give the proposed batch in rank order."""
     chosen = proposal.batch
-    frames = _frames(blobs, snapshot, inputs.frame_ids[chosen].tolist())
+    frames = frames_named(blobs, snapshot, inputs.frame_ids[chosen].tolist())
     columns = {
         "rank": np.arange(len(chosen), dtype=np.int32),
         **{name: frames[name] for name in ("frame_id", *_BLOB_COLUMNS, "session", "site")},
@@ -262,13 +262,16 @@ def _boxes_shown(
     return [text for text, _ in pairs], np.array([score for _, score in pairs], dtype=np.float64)
 
 
-def _frames(blobs: Blobs, snapshot: Snapshot, frame_ids: list[str]) -> pa.Table:
-    """Give references, session and site of these frames, in this order; one part at a time."""
-    wanted = pa.array(frame_ids, type=pa.string())
+def frames_named(blobs: Blobs, snapshot: Snapshot, frame_ids: Sequence[str]) -> pa.Table:
+    """Give what a batch says of these frames of a snapshot, in this order; one part at a time.
+
+    References, session and site; of detection also width and height, where they are known.
+    """
+    wanted = pa.array(list(frame_ids), type=pa.string())
     columns = ["frame_id", *_BLOB_COLUMNS, "session", "site"]
     found = [SNAPSHOT_PART.empty_table().select(columns)]
     sizes = [EMBEDDED.empty_table().select(_SIZED)]
-    for part in snapshot.parts:
+    for part in snapshot.parts if frame_ids else ():
         frames = read_table(blobs, part.part, SNAPSHOT_PART, columns=columns)
         some = frames.filter(pc.is_in(frames["frame_id"], value_set=wanted))
         found.append(some)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -12,10 +13,18 @@ import pyarrow as pa
 
 from winnow.contracts.artifacts import write_manifest, write_table
 from winnow.contracts.manifests import Scores, Snapshot, SnapshotPart
-from winnow.contracts.tables import EMBEDDED, LABELED, LABELED_FRAMES, SCORES, SNAPSHOT_PART
+from winnow.contracts.tables import (
+    DETECTION_SCORES,
+    EMBEDDED,
+    LABELED,
+    LABELED_FRAMES,
+    SCORES,
+    SNAPSHOT_PART,
+)
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import PoolScored, ScoreKind
 from winnow.domain.ids import RoundId
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.policy.model import parse_policy
 from winnow.ports.blobs import Blobs
 
@@ -24,6 +33,10 @@ CLASSES = ("car", "person", "sign")
 MEMBERS = ("m0", "m1", "m2")
 DIMENSION = 5
 ROUND = RoundId("r1")
+SIDE = 8
+"""Width and height of every frame, pixels."""
+LABELS = {CLASSIFICATION: "car", DETECTION: '[{"box":[1,1,4,4],"class":"car"}]'}
+"""What people said of the labeled frames."""
 
 
 def frame_id(i: int) -> str:
@@ -52,7 +65,10 @@ def store_pool(
     tags: Callable[[int], str] = lambda _: "{}",
     labeled_at: tuple[int, ...] = (),
 ) -> StoredPool:
-    """Store all of it; `labeled_at` names frames beside which the three labeled ones were taken."""
+    """Store all of it, scored by a committee of the policy's kind.
+
+    `labeled_at` names frames beside which the three labeled ones were taken.
+    """
     rng = np.random.default_rng(seed)
     parts = [
         _part(blobs, rng, start, min(10, n_frames - start), tags)
@@ -60,11 +76,12 @@ def store_pool(
     ]
     ids = [frame_id(i) for i in range(n_frames)]
     eligible = [f for i, f in enumerate(ids) if i % 7]
-    labeled = _labeled(blobs, rng, labeled_at, tags)
     policy_text = parse_policy(policy)
+    kind = policy_text.label.kind
+    labeled = _labeled(blobs, rng, labeled_at, tags, label=LABELS[kind])
     snapshot = Snapshot(
         round_id=ROUND,
-        label_task="classification",
+        label_task=policy_text.label.task,
         class_names=CLASSES,
         encoder_version="mini-1",
         embedding_dimension=DIMENSION,
@@ -76,6 +93,7 @@ def store_pool(
         members=None,
         holdouts=(),
         budget_ids=(("human_annotation", "human_annotation"),),
+        label_kind=kind,
     )
     scored = eligible[: len(eligible) - unscored]
     event = PoolScored(
@@ -86,7 +104,7 @@ def store_pool(
         members_expected=MEMBERS if committee else (),
         members_answered=MEMBERS if committee else (),
         gpu_ms=0,
-        scores=_scores(blobs, rng, scored) if committee else None,
+        scores=_scores(blobs, rng, scored, kind) if committee else None,
         snapshot=write_manifest(blobs, snapshot, prefix="snapshots"),
         policy=blobs.put(policy_text.canonical(), prefix="policies", media_type="application/json"),
         seed=5,
@@ -116,8 +134,8 @@ def _part(
     }
     embedded: dict[str, Any] = {
         **frames,
-        "width": [8] * n,
-        "height": [8] * n,
+        "width": [SIDE] * n,
+        "height": [SIDE] * n,
         "phash": np.zeros(n, dtype=np.uint64),
         "gate": [""] * n,
         "gate_detail": [""] * n,
@@ -148,12 +166,17 @@ def _part(
 
 
 def _labeled(
-    blobs: Blobs, rng: np.random.Generator, at: tuple[int, ...], tags: Callable[[int], str]
+    blobs: Blobs,
+    rng: np.random.Generator,
+    at: tuple[int, ...],
+    tags: Callable[[int], str],
+    *,
+    label: str,
 ) -> BlobRef:
     """Store three labels; without places as snapshots of earlier versions did."""
     rows: dict[str, Any] = {
         "frame_id": [frame_id(1000 + i) for i in range(3)],
-        "label": ["car"] * 3,
+        "label": [label] * 3,
         "embedding": list(rng.standard_normal((3, DIMENSION)).astype(np.float32)),
     }
     if not at:
@@ -171,18 +194,33 @@ def _labeled(
     return write_table(blobs, table, LABELED_FRAMES, prefix="labeled")
 
 
-def _scores(blobs: Blobs, rng: np.random.Generator, frame_ids: list[str]) -> BlobRef:
+def _scores(blobs: Blobs, rng: np.random.Generator, frame_ids: list[str], kind: str) -> BlobRef:
     shuffled = [frame_ids[i] for i in rng.permutation(len(frame_ids))]
-    probs = rng.dirichlet(np.ones(len(CLASSES)), (len(shuffled), len(MEMBERS)))
-    flat = list(probs.reshape(len(shuffled), len(MEMBERS) * len(CLASSES)).astype(np.float32))
-    table = pa.table({"frame_id": shuffled, "probs": flat}, schema=SCORES)
+    schema, said = (
+        (DETECTION_SCORES, _detected(rng, len(shuffled)))
+        if kind == DETECTION
+        else (SCORES, _classified(rng, len(shuffled)))
+    )
+    table = pa.table({"frame_id": shuffled, **said}, schema=schema)
     scores = Scores(
         round_id=ROUND,
         committee_version="c0",
         members=MEMBERS,
         class_names=CLASSES,
-        parts=(write_table(blobs, table, SCORES, prefix="scores"),),
+        parts=(write_table(blobs, table, schema, prefix="scores"),),
         n_scored=len(shuffled),
         member_digests=tuple((member, "cd" * 32) for member in MEMBERS),
+        label_kind=kind,
     )
     return write_manifest(blobs, scores, prefix="scores")
+
+
+def _classified(rng: np.random.Generator, n: int) -> dict[str, list[Any]]:
+    probs = rng.dirichlet(np.ones(len(CLASSES)), (n, len(MEMBERS)))
+    return {"probs": list(probs.reshape(n, len(MEMBERS) * len(CLASSES)).astype(np.float32))}
+
+
+def _detected(rng: np.random.Generator, n: int) -> dict[str, list[Any]]:
+    information = rng.uniform(0.0, 0.6, (n, len(CLASSES))).astype(np.float32)
+    boxes = [[{"box": [1, 1, 4, 4], "class": "car", "score": one}] for one in rng.random(n)]
+    return {"information": list(information), "boxes": [json.dumps(one) for one in boxes]}

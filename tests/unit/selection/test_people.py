@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.selection.pools import store_pool
+from tests.unit.selection.pools import SIDE, store_pool
 from tests.unit.selection.world import PERSON, PRICE, World, halted
 from winnow.contracts.artifacts import read_table
 from winnow.contracts.batch_replay import replay_batch
-from winnow.contracts.tables import BATCH
+from winnow.contracts.tables import BATCH, DETECTION_BATCH
+from winnow.contracts.tasks import frame_sizes
 from winnow.domain.errors import BadInput, BudgetExceeded, Conflict, DomainError, NotFound
 from winnow.domain.events import BatchSelected
+from winnow.domain.labels import DETECTION
 from winnow.domain.tables import ROUNDS, RoundRow
 from winnow.testing.ledgers import a_reservation, an_allocation
 
@@ -75,6 +77,21 @@ def test_an_amendment_is_an_overlay_with_its_author(world: World) -> None:
     report = replay_batch(world.blobs, world.row.manifest)
     assert report.identical, report.first_difference
     assert report.tables == ("candidates", "batch", "amended batch")
+
+
+def test_boxes_of_a_frame_that_was_added_are_held_against_its_size_too(world: World) -> None:
+    world.fund(100 * PRICE)
+    pool = store_pool(world.blobs, PERSON + "label: {kind: detection}\n")
+    world.hears(pool)
+    added = next(f for f in pool.eligible if f not in world.frames)
+    world.told("amend", removed=world.frames[:1], added=[added], reason="a wolf")
+
+    assert world.batch.label_kind == DETECTION
+    assert frame_sizes(world.blobs, world.batch) == dict.fromkeys(world.frames, (SIDE, SIDE))
+    last = read_table(world.blobs, world.batch.table, DETECTION_BATCH).to_pylist()[-1]
+    assert (last["frame_id"], last["arm"], last["pre_label"]) == (added, "person", "")
+    report = replay_batch(world.blobs, world.row.manifest)
+    assert report.identical, report.first_difference
 
 
 @pytest.mark.parametrize(
