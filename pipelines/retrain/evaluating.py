@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from retrain.data import Pack, holdout_grouping, labels_by_class, put_array, unpack
 from retrain.orders import Trained, prefix_of
+from winnow.calibration.reliability import ReliabilityBin
 from winnow.contracts.artifacts import read_manifest, write_manifest
 from winnow.contracts.manifests import Dataset, Evaluation, Member, Members, StopSet
 from winnow.domain.blob_ref import BlobRef
@@ -65,8 +66,10 @@ def evaluated_members(
         intervals=found.intervals,
         n_sessions=len(set(grouping.sessions)),
         slices=found.slices,
-        reliability=tuple((one.confidence, one.accuracy, one.n) for one in found.bins),
+        reliability=_bins(found.bins),
         ece_estimator=ECE_ESTIMATORS[snapshot.label_kind],
+        calibration=found.calibration,
+        map_reliability={name: _bins(bins) for name, bins in found.map_bins.items()},
         confusion=found.confusion,
         curves=found.curves,
         rare_classes=rare,
@@ -75,6 +78,10 @@ def evaluated_members(
         notes=_notes(trained, labels, learned, found, n_holdout=len(holdout)),
     )
     return _members(blobs, snapshot, dataset, trained, evaluation), evaluation
+
+
+def _bins(bins: Sequence[ReliabilityBin]) -> tuple[tuple[float, float, int], ...]:
+    return tuple((one.confidence, one.accuracy, one.n) for one in bins)
 
 
 def _enough(trained: Sequence[Trained], policy: Policy, round_id: str) -> list[Member]:

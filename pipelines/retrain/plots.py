@@ -5,22 +5,30 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from html import escape
 
+from winnow.calibration.calibration_errors import accuracy_interval
+from winnow.calibration.reliability import ReliabilityBin
+
 SIDE = 260
 MARGIN = 36
 COLOURS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#6e7781", "#9a6700", "#0a3069")
 
 
-def reliability_plot(bins: Sequence[tuple[float, float, int]]) -> str:
-    """Draw confidence against accuracy; the area of a dot is the share of the answers."""
+def reliability_plot(title: str, bins: Sequence[tuple[float, float, int]]) -> str:
+    """Draw confidence against the share that was right, with the 95 % interval of independent ones.
+
+    The area of a dot is the share of the answers.
+    """
     total = sum(n for _, _, n in bins) or 1
-    dots = [
-        f'<circle cx="{_x(said)}" cy="{_y(right)}" r="{2 + 14 * (n / total) ** 0.5:.1f}" '
-        f'fill="#0969da" fill-opacity="0.6"><title>said {said:.3f}, right {right:.3f}, n = {n:,}'
-        "</title></circle>"
-        for said, right, n in bins
-    ]
-    even = f'<path d="M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}" stroke="#afb8c1" stroke-dasharray="4"/>'
-    return _frame("confidence", "share that was right", [even, *dots])
+    shapes = [f'<path d="M{_x(0)} {_y(0)}L{_x(1)} {_y(1)}" stroke="#afb8c1" stroke-dasharray="4"/>']
+    for said, right, n in bins:
+        low, high = accuracy_interval(ReliabilityBin(said, right, n))
+        shapes += [
+            f'<path d="M{_x(said)} {_y(low)}V{_y(high)}" stroke="#0969da"/>',
+            f'<circle cx="{_x(said)}" cy="{_y(right)}" r="{2 + 14 * (n / total) ** 0.5:.1f}" '
+            f'fill="#0969da" fill-opacity="0.6"><title>said {said:.3f}, right {right:.3f} '
+            f"({low:.3f} – {high:.3f}), n = {n:,}</title></circle>",
+        ]
+    return _frame(title, "confidence", "share that was right", shapes)
 
 
 def precision_recall_plot(curves: Mapping[str, Sequence[float]]) -> str:
@@ -33,10 +41,10 @@ def precision_recall_plot(curves: Mapping[str, Sequence[float]]) -> str:
         shapes.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
         place = f'x="{_x(0.04)}" y="{_y(0.04 + 0.07 * pos)}"'
         shapes.append(f'<text {place} fill="{colour}">{escape(name)}</text>')
-    return _frame("recall", "precision", shapes)
+    return _frame("precision at overlap 0.5", "recall", "precision", shapes)
 
 
-def _frame(across: str, up: str, shapes: Sequence[str]) -> str:
+def _frame(title: str, across: str, up: str, shapes: Sequence[str]) -> str:
     size = SIDE + 2 * MARGIN
     ticks = [
         f'<text x="{_x(share)}" y="{_y(0) + 16}" text-anchor="middle">{share:g}</text>'
@@ -46,6 +54,8 @@ def _frame(across: str, up: str, shapes: Sequence[str]) -> str:
     sides = f'x="{_x(0)}" y="{_y(1)}" width="{SIDE}" height="{SIDE}"'
     box = f'<rect {sides} fill="none" stroke="#d0d7de"/>'
     names = (
+        f'<text x="{_x(0.5)}" y="{_y(1) - 12}" text-anchor="middle" font-weight="600">'
+        f"{escape(title)}</text>"
         f'<text x="{_x(0.5)}" y="{_y(0) + 30}" text-anchor="middle">{across}</text>'
         f'<text transform="translate(10 {_y(0.5)}) rotate(-90)" text-anchor="middle">{up}</text>'
     )

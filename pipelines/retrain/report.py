@@ -23,12 +23,24 @@ WORDS = {
     "rare_map50": "mAP50 of the rare classes",
     "n_objects": "objects in the holdout",
 }
+ERRORS = {
+    "ece": "ECE",
+    "ace": "adaptive ECE",
+    "debiased_rms": "debiased root mean square",
+    "classwise_ece": "classwise ECE",
+    "brier": "Brier score",
+    "map_ece": "map ECE",
+}
+"""Of `Evaluation.calibration`, in words."""
+RELIABILITY = {"classification": "highest probability", "detection": "boxes"}
+"""What the bins of each kind are of."""
 NOTHING = "nothing"
 """Of detection the last row and column: no object there, no box there."""
 STYLE = (
     "body{font:14px system-ui,sans-serif;margin:24px;max-width:960px;color:#1b1f24}"
     "table{border-collapse:collapse;margin:8px 0 24px}td,th{padding:4px 12px;text-align:right;"
-    "border-bottom:1px solid #d8dee4}td:first-child,th:first-child{text-align:left}"
+    "border-bottom:1px solid #d8dee4}"
+    "td:first-child,th:first-child,.words td:last-child,.words th:last-child{text-align:left}"
     "svg{margin-right:24px}p.note{background:#fff4d6;padding:6px 12px}small{color:#57606a}"
 )
 
@@ -56,7 +68,8 @@ class Shown:
 
 def show(shown: Shown, members: Members, evaluation: Evaluation) -> None:
     """Fill the outputs."""
-    for name, value in sorted(evaluation.committee.items()):
+    errors = {name: error for name, (error, _) in evaluation.calibration.items()}
+    for name, value in sorted({**errors, **evaluation.committee}.items()):
         shown.metrics.log_metric(name, round(value, 4))
     shown.metrics.log_metric("members", len(members.members))
     shown.metrics.log_metric("compute_seconds", sum(m.compute_ms for m in members.members) / 1000)
@@ -110,10 +123,9 @@ def html_report(members: Members, evaluation: Evaluation) -> str:
             ],
         ),
         "<h2>Calibration</h2>",
-        f"<small>ECE: {escape(evaluation.ece_estimator)}</small><br>",
-        reliability_plot(evaluation.reliability),
-        precision_recall_plot(evaluation.curves) if evaluation.curves else "",
+        *_calibration(members, evaluation),
         "<h2>Classes</h2>",
+        precision_recall_plot(evaluation.curves) if evaluation.curves else "",
         _by_name(evaluation.classes, first=("n",)),
         f"<small>Rare in training: {escape(', '.join(evaluation.rare_classes)) or 'none'}; "
         f"effective sample size {evaluation.effective_sample_size:,.0f}</small>",
@@ -125,6 +137,37 @@ def html_report(members: Members, evaluation: Evaluation) -> str:
     title = f"<title>{escape(evaluation.committee_version)}</title>"
     head = f'<!doctype html><meta charset="utf-8">{title}<style>{STYLE}</style>'
     return head + "\n".join(parts)
+
+
+def _calibration(members: Members, evaluation: Evaluation) -> list[str]:
+    """Say how far what the committee says can be taken at its word, and what makes it so."""
+    kind = evaluation.label_kind
+    errors = [
+        (_calibration_name(name), f"{error:.3f}", estimator)
+        for name, (error, estimator) in evaluation.calibration.items()
+    ]
+    maps = members.class_names if kind == "detection" else ("all classes",)
+    temperatures = [
+        (one.name, *(f"{value:.3f}" for value in one.temperatures)) for one in members.members
+    ]
+    return [
+        "<small>What was said with a confidence against how often it was right, after the members' "
+        "temperatures; bars: 95 % (Wilson) if answers were independent</small><br>",
+        reliability_plot(RELIABILITY[kind], evaluation.reliability),
+        *(
+            reliability_plot(f"map of {name}", bins)
+            for name, bins in evaluation.map_reliability.items()
+        ),
+        _table(("", "error", "estimated from"), errors, words_last=True),
+        "<small>Temperatures, fitted to labels kept out of training; above 1 a member was "
+        "too sure of itself</small>",
+        _table(("", *maps), temperatures),
+    ]
+
+
+def _calibration_name(name: str) -> str:
+    known, _, of_class = name.partition(":")
+    return f"{ERRORS[known]} of {of_class}" if of_class else ERRORS[known]
 
 
 def _weakest(evaluation: Evaluation) -> str:
@@ -157,9 +200,10 @@ def _by_name(rows: Mapping[str, Mapping[str, float]], *, first: Sequence[str] = 
     return _table(("", *names), cells)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words_last: bool = False) -> str:
     top = "".join(f"<th>{escape(cell)}</th>" for cell in head)
     body = "".join(
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
-    return f"<table><tr>{top}</tr>{body}</table>"
+    kind = ' class="words"' if words_last else ""
+    return f"<table{kind}><tr>{top}</tr>{body}</table>"

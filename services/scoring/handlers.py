@@ -11,7 +11,13 @@ from scoring.metrics import COVERAGE, FRAMES, OVERRUN, PART_SECONDS, RUNS
 from winnow.contracts.artifacts import read_manifest, write_manifest
 from winnow.contracts.manifests import Members, Scores, Snapshot
 from winnow.contracts.score_ages import newest_committee, why_score_again
-from winnow.contracts.scoring_runs import coverage, nothing_scored, pool_scored, shortfall
+from winnow.contracts.scoring_runs import (
+    coverage,
+    nothing_scored,
+    pool_scored,
+    shortfall,
+    temperatures_of,
+)
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Conflict, DomainError
 from winnow.domain.events import Event, RoundHalted, RoundOpened, Stage
@@ -246,6 +252,7 @@ def _write_scores(
         n_scored=gathered.n_scored,
         member_digests=gathered.digests,
         label_kind=snapshot.label_kind,
+        temperatures=temperatures_of(row, gathered.members, blobs=blobs),
     )
     ref = write_manifest(blobs, scores, prefix=_prefix(row.key))
     return ref, gathered.n_scored, gathered.members

@@ -16,6 +16,7 @@ from winnow.calibration.reliability import (
 
 Floats = npt.NDArray[np.floating]
 Labels = npt.NDArray[np.integer]
+Flags = npt.NDArray[np.bool_]
 
 MAP_PROBABILITY_MIN: Final = 0.05
 """Nearly all cells of a map are empty and known to be so: counted, they would hide any error."""
@@ -28,10 +29,12 @@ ESTIMATORS: Final = {
     "brier": "squared distance from the label, summed over classes (Brier 1950)",
 }
 """What each number of `calibration_report` is."""
+MAP_ESTIMATOR: Final = "cells of the mean map from 0.05, 15 bins of equal width"
+"""What the calibration error of a map is: `reliability` of `map_cells`."""
 
 
 def equal_mass_bins(
-    confidence_N: Floats, correct_N: npt.NDArray[np.bool_], *, n_bins: int = N_BINS
+    confidence_N: Floats, correct_N: Flags, *, n_bins: int = N_BINS
 ) -> tuple[ReliabilityBin, ...]:
     """Give bins of (nearly) equal counts, the least confident first.
 
@@ -149,10 +152,10 @@ def calibration_report(probs_NC: Floats, labels_N: Labels) -> dict[str, float]:
     }
 
 
-def map_reliability(
-    maps_NCHW: Floats, hits_NCHW: npt.NDArray[np.bool_], clear_NCHW: npt.NDArray[np.bool_]
-) -> tuple[tuple[ReliabilityBin, ...], ...]:
-    """Give for each class the bins of a detector's map: cells that say p hold an object p times.
+def map_cells(
+    maps_NCHW: Floats, hits_NCHW: Flags, clear_NCHW: Flags
+) -> tuple[tuple[Floats, Flags], ...]:
+    """Give for each class what the cells of a detector's map say that count, and what holds.
 
     Parameters
     ----------
@@ -164,11 +167,11 @@ def map_reliability(
     Returns
     -------
     tuple
-        `calibration_error` of element *c* is the map calibration error of class *c*; NaN if no
-        cell says 0.05 or more.
+        Of class *c* confidence [U] and hits [U] for `reliability`: cells that say p hold an object
+        p times. They may be joined over blocks of frames.
     """
     counted = clear_NCHW & (maps_NCHW >= MAP_PROBABILITY_MIN)
     return tuple(
-        reliability(maps_NCHW[:, c][counted[:, c]], hits_NCHW[:, c][counted[:, c]])
+        (maps_NCHW[:, c][counted[:, c]], hits_NCHW[:, c][counted[:, c]])
         for c in range(maps_NCHW.shape[1])
     )

@@ -57,6 +57,9 @@ class Scores(Manifest):
     """(member, SHA-256 of its outputs in snapshot order); of detection networks, whose outputs are
     reduced where they are computed, (all members joined by `+`, SHA-256 of what they say)."""
     label_kind: str = CLASSIFICATION
+    temperatures: tuple[tuple[str, tuple[float, ...]], ...] = ()
+    """(member, what its outputs were calibrated by: one for all classes, or one a class's map); of
+    every member that answered."""
 
 
 class Amendment(Manifest):
@@ -207,6 +210,11 @@ class Evaluation(Manifest):
     """(mean confidence, share that was right, answers) of the bins that are not empty."""
     ece_estimator: str = ""
     """How `ece` was estimated, in words."""
+    calibration: dict[str, tuple[float, str]] = {}
+    """Each calibration error of the committee, `ece` among them -> (error, how it was estimated, in
+    words); see `winnow.tasks.evaluation`."""
+    map_reliability: dict[str, tuple[tuple[float, float, int], ...]] = {}
+    """Of detection: class -> as `reliability`, of the cells of its map."""
     confusion: tuple[tuple[int, ...], ...] = ()
     """Frames (of detection: objects) of class i that were taken for class j; of detection the last
     row and column stand for nothing there."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from winnow.contracts.artifacts import read_manifest
 from winnow.contracts.manifests import Members, Snapshot
 from winnow.domain.blob_ref import BlobRef
@@ -30,6 +32,14 @@ def pool_scored(
         policy=row.policy,
         seed=row.seed,
     )
+
+
+def temperatures_of(
+    row: ScoringRunRow, answered: Sequence[str], *, blobs: Blobs
+) -> tuple[tuple[str, tuple[float, ...]], ...]:
+    """Give by what temperatures the outputs of the members that answered were calibrated."""
+    members = read_manifest(blobs, row.members, Members).members
+    return tuple((one.name, one.temperatures) for one in members if one.name in answered)
 
 
 def nothing_scored(event: RoundOpened, snapshot: Snapshot) -> PoolScored:

@@ -9,6 +9,12 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 
+from winnow.calibration.calibration_errors import (
+    ESTIMATORS,
+    MAP_ESTIMATOR,
+    calibration_report,
+    map_cells,
+)
 from winnow.calibration.evaluation import evaluate, evaluate_by_class
 from winnow.calibration.reliability import ReliabilityBin, calibration_error, reliability
 from winnow.domain.errors import IntegrityError
@@ -19,11 +25,13 @@ from winnow.tasks.committee import LoadedMember
 from winnow.tasks.detection_metrics import Matches, by_class, headline, match_boxes
 from winnow.tasks.examples import Examples
 from winnow.tasks.map_decoding import Boxes, decode
-from winnow.tasks.map_outputs import mean_maps
+from winnow.tasks.map_outputs import centres, mean_maps
 from winnow.tasks.task import Outputs
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
+Cells = tuple[npt.NDArray[np.floating], Bools]
+"""What cells of a map said, and what held."""
 Metrics = dict[str, float]
 
 BLOCK_FRAMES = 64
@@ -33,12 +41,15 @@ CONFUSED_SCORE_MIN = 0.3
 BOX_SCORE_MIN = 0.05
 """Boxes below are not counted in the calibration error: nobody would look at them."""
 ECE_ESTIMATORS = {
-    "classification": "15 bins of equal width over the highest probability (Guo et al. 2017)",
+    "classification": ESTIMATORS["ece"],
     "detection": (
-        "15 bins of equal width over the scores of boxes from 0.05, a box being right at overlap "
-        "0.5 (Küppers et al. 2020, confidence only)"
+        "scores of boxes from 0.05, 15 bins of equal width, a box being right at overlap 0.5 "
+        "(Küppers et al. 2020, confidence only)"
     ),
 }
+"""How `ece` of each kind is estimated."""
+MAP_ERROR = "map_ece"
+"""Of class *c* `map_ece:c`; the mean over classes has this name alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +80,19 @@ class Evaluated:
     """95 % of the committee's measures, drawn over sessions; `recall:CLASS`, `ap50:CLASS` too."""
     slices: dict[str, Metrics]
     """The same names, and `n` frames."""
+    calibration: dict[str, tuple[float, str]]
+    """Every calibration error of the committee, and how it was estimated, in words. `ece` and, of
+    classification, those of `winnow.calibration.calibration_errors`; of detection `map_ece:CLASS`
+    and their mean `map_ece`."""
     bins: tuple[ReliabilityBin, ...]
+    """Behind `ece`."""
     confusion: tuple[tuple[int, ...], ...]
     """Frames (of detection: objects) of class *i* that were taken for class *j*; of detection the
     last row and column stand for nothing there, see `confused_boxes`."""
     curves: dict[str, tuple[float, ...]] = field(default_factory=dict)
     """Of detection: class → precision at recalls 0, 0.01 … 1, overlap 0.5."""
+    map_bins: dict[str, tuple[ReliabilityBin, ...]] = field(default_factory=dict)
+    """Of detection: class → bins behind `map_ece:CLASS`."""
     probs_NMC: npt.NDArray[np.float32] | None = None
     """Of classification: what the members said."""
 
@@ -148,6 +166,11 @@ def _classification(
         classes=evaluate_by_class(probs_NC, labels_N, class_names),
         intervals=session_intervals(measure, grouping.sessions, rng=rng),
         slices=_sliced(measure, grouping.slices),
+        calibration={
+            name: (error, ESTIMATORS[name])
+            for name, error in calibration_report(probs_NC, labels_N).items()
+            if not np.isnan(error)
+        },
         bins=reliability(confidence_N, hits_N),
         confusion=tuple(map(tuple, confusion_CC.tolist())),
         probs_NMC=probs_NMC,
@@ -185,12 +208,18 @@ def _detection(
 ) -> Evaluated:
     together: list[Boxes] = []
     alone: list[list[Boxes]] = [[] for _ in members]
+    n_classes = len(class_names)
+    cells: list[list[Cells]] = [[] for _ in class_names]
     for start in range(0, len(examples), BLOCK_FRAMES):
         answers = _answers(members, examples, start)
-        together += decode(*mean_maps(answers))
+        maps, fields = mean_maps(answers)
+        together += decode(maps, fields)
+        block = examples.take(range(start, start + len(maps)))
+        truth = centres(block, n_classes=n_classes, shape=maps.shape[2:])
+        for of_class, found in zip(cells, map_cells(maps, *truth), strict=True):
+            of_class.append(found)
         for boxes, answer in zip(alone, answers, strict=True):
             boxes += decode(*mean_maps([answer]))
-    n_classes = len(class_names)
     matches = match_boxes(examples, together, n_classes=n_classes)
     of_members = [
         headline(match_boxes(examples, one, n_classes=n_classes, size_edges=())) for one in alone
@@ -198,9 +227,11 @@ def _detection(
     measure = partial(_precisions, matches, tuple(class_names), grouping.rare)
     scores, hits = matches.boxes()
     counted = scores >= BOX_SCORE_MIN
-    bins = reliability(scores[counted], hits[counted])
+    bins, map_bins = reliability(scores[counted], hits[counted]), _map_bins(cells, class_names)
+    ece = calibration_error(bins)
+    map_errors = {name: calibration_error(one) for name, one in map_bins.items()}
     names = ("map50", "map", "wmap50", "rare_map50")
-    shown = {**measure(np.ones(len(examples))), "ece": calibration_error(bins)}
+    shown = {**measure(np.ones(len(examples))), "ece": ece}
     return Evaluated(
         committee=_named(shown, (*names, "ece")) | {"n_objects": float(len(examples.values))},
         members={
@@ -210,7 +241,9 @@ def _detection(
         classes=by_class(matches, class_names),
         intervals=session_intervals(measure, grouping.sessions, rng=rng),
         slices=_sliced(measure, grouping.slices),
+        calibration=_told(ece, map_errors),
         bins=bins,
+        map_bins=map_bins,
         confusion=confused_boxes(examples, together, n_classes=n_classes),
         curves={
             name: tuple(matches.curve(c).round(4).tolist())
@@ -218,6 +251,26 @@ def _detection(
             if matches.matched[c][0].objects_N.any()
         },
     )
+
+
+def _map_bins(
+    cells: Sequence[Sequence[Cells]], class_names: Sequence[str]
+) -> dict[str, tuple[ReliabilityBin, ...]]:
+    return {
+        name: reliability(
+            np.concatenate([said for said, _ in blocks]),
+            np.concatenate([hits for _, hits in blocks]),
+        )
+        for name, blocks in zip(class_names, cells, strict=True)
+        if blocks
+    }
+
+
+def _told(ece: float, map_errors: Mapping[str, float]) -> dict[str, tuple[float, str]]:
+    told = {"ece": (ece, ECE_ESTIMATORS["detection"])}
+    told[MAP_ERROR] = (_mean(np.array(list(map_errors.values()))), f"{MAP_ESTIMATOR}, mean")
+    told |= {f"{MAP_ERROR}:{name}": (one, MAP_ESTIMATOR) for name, one in map_errors.items()}
+    return {name: one for name, one in told.items() if not np.isnan(one[0])}
 
 
 def confused_boxes(

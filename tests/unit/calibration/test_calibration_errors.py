@@ -13,7 +13,7 @@ from winnow.calibration.calibration_errors import (
     classwise_calibration_error,
     debiased_rms_error,
     equal_mass_bins,
-    map_reliability,
+    map_cells,
 )
 from winnow.calibration.reliability import ReliabilityBin, calibration_error, reliability
 from winnow.calibration.temperature import expected_calibration_error, softmax
@@ -93,7 +93,7 @@ def test_a_map_is_measured_class_by_class_where_it_says_something() -> None:
     hits[:, 0, 0, ::2] = True
     maps[0, 1, 2, 2] = 0.8
     clear[0, 1, 2, 2] = False
-    of_first, of_second = map_reliability(maps, hits, clear)
+    of_first, of_second = (reliability(*cells) for cells in map_cells(maps, hits, clear))
     assert of_first == reliability(np.full(8, 0.5), np.arange(8) % 2 == 0)
     assert calibration_error(of_first) == 0.0
     assert of_second == ()

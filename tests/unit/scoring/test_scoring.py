@@ -165,12 +165,12 @@ def members_of(
             name=name,
             seed=0,
             checkpoint=empty,
-            temperatures=(1.0,),
+            temperatures=(1.0 + pos / 8,),
             step=1,
             metrics={},
             compute_ms=1,
         )
-        for name in MEMBERS
+        for pos, name in enumerate(MEMBERS)
     ]
     manifest = Members(
         committee_version=version,
@@ -256,6 +256,7 @@ def test_eligible_frames_are_scored_part_by_part_and_paid_as_measured(world: Wor
     assert (fact.n_frames, fact.n_scored, fact.gpu_ms) == (7, 7, 21)
     assert fact.members_answered == fact.members_expected == MEMBERS
     scores = scores_of(world, fact)
+    assert scores.temperatures == tuple((m, (1.0 + pos / 8,)) for pos, m in enumerate(MEMBERS))
     table = read_table(world.blobs, scores.parts[0], SCORES)
     assert table.num_rows == 4
     assert len(table.column("probs")[0]) == 9

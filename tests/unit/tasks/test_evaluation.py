@@ -62,6 +62,8 @@ def test_classification_has_recalls_of_rare_classes_intervals_and_slices() -> No
     assert "recall:c" not in found.intervals, "there is no frame of that class"
     assert np.array(found.confusion).sum() == 90
     assert calibration_error(found.bins) == pytest.approx(found.committee["ece"])
+    assert found.calibration["ece"][0] == pytest.approx(found.committee["ece"])
+    assert set(found.calibration) == {"ece", "ace", "debiased_rms", "classwise_ece", "brier"}
 
 
 def test_without_frames_nothing_is_claimed() -> None:
@@ -73,6 +75,7 @@ def test_without_frames_nothing_is_claimed() -> None:
         committee(1), nothing, Grouping([], {}), class_names="abc", rng=np.random.default_rng(0)
     )
     assert (found.committee, found.intervals, found.bins) == ({}, {}, ())
+    assert found.calibration == {}
 
 
 def test_perfectly_calibrated_answers_have_no_error() -> None:

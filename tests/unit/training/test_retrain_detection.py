@@ -77,7 +77,16 @@ def test_a_round_on_boxes_ends_with_a_committee_that_finds_them(
     assert names == [*CLASSES, "nothing"]
     assert matrix[0][0] > sum(matrix[0][1:])
     assert shown.metrics.numbers["map50"] == pytest.approx(report.committee["map50"], abs=1e-4)
+    assert set(report.map_reliability) == set(CLASSES)
+    errors = [report.calibration[f"map_ece:{name}"][0] for name in CLASSES]
+    assert report.calibration["map_ece"][0] == pytest.approx(np.mean(errors))
+    assert report.calibration["ece"] == (report.committee["ece"], report.ece_estimator)
     page = Path(shown.report.path).read_text(encoding="utf-8")
+    for _, estimator in report.calibration.values():
+        assert estimator in page
+    for name, member in zip(CLASSES, manifest.members, strict=True):
+        assert f">map of {name}</text>" in page
+        assert "".join(f"<td>{value:.3f}</td>" for value in member.temperatures) in page
     for words in ("mAP50", "time=night", "<svg", report.ece_estimator, "95 % interval"):
         assert words in page
     note = Path(shown.decision.path).read_text(encoding="utf-8")

@@ -6,12 +6,14 @@ import dataclasses
 import subprocess
 import sys
 from collections.abc import Iterator
+from html import escape
 
 import pytest
 import torch
 
 from retrain import steps
 from retrain.data import get_array
+from retrain.report import html_report
 from retrain.steps import Context
 from tests.unit.training.toy_world import CLASSES, put_dataset, put_holdout
 from winnow.contracts.artifacts import read_manifest, read_table, write_manifest
@@ -62,6 +64,13 @@ def test_the_evaluation_tells_of_committee_members_and_classes(context: Context)
     assert set(report.members) == {"m0", "m1"}
     assert manifest.metrics == report.committee
     assert len({member.seed for member in manifest.members}) == 2
+    page = html_report(manifest, report)
+    assert set(report.calibration) >= {"ece", "ace", "classwise_ece", "brier"}
+    for error, estimator in report.calibration.values():
+        assert f"<td>{error:.3f}</td><td>{escape(estimator)}</td>" in page
+    for member in manifest.members:
+        assert f"<td>{member.name}</td><td>{member.temperatures[0]:.3f}</td>" in page
+    assert ">highest probability</text>" in page
 
 
 def test_what_stopping_rules_compare_between_committees_is_stored(context: Context) -> None:
