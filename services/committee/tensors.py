@@ -10,7 +10,6 @@ import numpy as np
 import numpy.typing as npt
 from kserve import InferInput, InferOutput, InferRequest
 
-from winnow.adapters.raw_tensors import objects
 from winnow.contracts import serving
 from winnow.domain.errors import BadInput
 from winnow.ports.committee import CommitteeAnswer
@@ -60,14 +59,14 @@ def outputs_of(
 ) -> list[InferOutput]:
     """Give the tensors of an answer: those that its kind has."""
     outputs = [
-        _output(serving.MEMBERS, objects([name.encode() for name in answer.members_answered])),
+        _output(serving.MEMBERS, _objects([name.encode() for name in answer.members_answered])),
         _output(serving.COMPUTE_MS, np.array([answer.compute_ms], dtype=np.int64)),
     ]
     if answer.probs_NMC is not None:
         outputs.append(_output(serving.PROBS, answer.probs_NMC.transpose(1, 0, 2)))
     if answer.information_NC is not None:
         outputs.append(_output(serving.INFORMATION, answer.information_NC))
-        outputs.append(_output(serving.BOXES, objects([one.encode() for one in answer.boxes])))
+        outputs.append(_output(serving.BOXES, _objects([one.encode() for one in answer.boxes])))
     if maps is not None:
         outputs.append(_output(serving.MAPS, maps.transpose(1, 0, 2, 3, 4)))
     return outputs
@@ -101,6 +100,12 @@ def _pixels_of(given: dict[str, InferInput]) -> Asked:
         msg = f"{serving.SIZES}: expected INT64 [{len(pixels)}, 2], "
         raise BadInput(msg + f"found {sizes.dtype} {sizes.shape}")
     return Asked(pixels=pixels, sizes_N2=sizes)
+
+
+def _objects(items: Sequence[bytes]) -> npt.NDArray[np.object_]:
+    found = np.empty(len(items), dtype=np.object_)
+    found[:] = items
+    return found
 
 
 def _output(name: str, values: np.ndarray[Any, Any]) -> InferOutput:
