@@ -30,6 +30,9 @@ def build(settings: RolloutSettings) -> Service:
         runner=runner,
         attempts_max=settings.run_attempts_max,
     )
+    on_servers_tick = partial(
+        handlers.on_servers_tick, ledger=ledger, deployments=context.deployments
+    )
 
     # Processes of this machine live as long as this service, which alone can start them again.
     servers = context.deployments if isinstance(context.deployments, ProcessDeployments) else None
@@ -50,7 +53,10 @@ def build(settings: RolloutSettings) -> Service:
         bus=bus,
         clock=clock,
         on_event={RoundTrained: handlers.on_round_trained},
-        on_tick=(Tick("runs", settings.runs_tick_seconds, on_runs_tick),),
+        on_tick=(
+            Tick("runs", settings.runs_tick_seconds, on_runs_tick),
+            Tick("servers", settings.servers_tick_seconds, on_servers_tick),
+        ),
         close=close,
     )
 

@@ -22,15 +22,15 @@ CHANCE_DEVIATIONS = 1.96
 
 
 class Measured(Manifest):
-    """One committee on the probe frames, and on its holdout."""
+    """One committee on its holdout and, if it answered, on the probe frames."""
 
     committee_version: str
-    mean_confidence: float
-    """Mean top probability of the members' mean; of detection, mean score of the best box."""
-    ms_per_frame: float
-    """From the question to the answer, with the way there and back."""
     metric: float | None
     """On the holdout; None: there was none."""
+    mean_confidence: float | None = None
+    """Mean top probability of the members' mean; of detection, mean score of the best box."""
+    ms_per_frame: float | None = None
+    """From the question to the answer, with the way there and back."""
 
 
 class Probed(Manifest):
@@ -44,10 +44,11 @@ class Probed(Manifest):
     n_holdout: int
     new: Measured
     active: Measured | None
+    """None: there is none, or none that learned the same."""
     agreement: float | None
     """Share of the frames on which both prefer the same class (see the same classes)."""
     alone: str
-    """Why there is nothing to compare with; empty if there is."""
+    """Why the new one alone was asked about the probe frames; empty if both were."""
 
 
 def preferred(answer: CommitteeAnswer) -> list[str]:
@@ -86,7 +87,7 @@ def metric_name_of(members: Members, other: Members | None) -> str:
 def regress(probed: Probed, section: RolloutSection) -> str:
     """Say why the active committee should go on serving; empty if the new one may take over."""
     new, active = probed.new, probed.active
-    if active is None or probed.agreement is None:
+    if active is None:
         return ""
     reasons = []
     if new.metric is not None and active.metric is not None:
@@ -96,18 +97,31 @@ def regress(probed: Probed, section: RolloutSection) -> str:
                 f"expected {probed.metric_name} of at least {active.metric - allowed:.3f} on the "
                 f"holdout (active {active.metric:.3f}), found {new.metric:.3f}"
             )
-    if probed.agreement < section.agreement_min:
+    if probed.agreement is not None and probed.agreement < section.agreement_min:
         reasons.append(
             f"expected agreement on {section.agreement_min:.0%} of {probed.n_frames} probe "
             f"frames, found {probed.agreement:.0%}"
         )
-    ratio = new.ms_per_frame / max(active.ms_per_frame, 1e-6)
-    if section.latency_ratio_max is not None and ratio > section.latency_ratio_max:
-        reasons.append(
-            f"expected at most {section.latency_ratio_max:g} times the active one's time per "
-            f"frame ({active.ms_per_frame:.2f} ms), found {new.ms_per_frame:.2f} ms"
-        )
+    if new.ms_per_frame is not None and active.ms_per_frame is not None:
+        ratio = new.ms_per_frame / max(active.ms_per_frame, 1e-6)
+        if section.latency_ratio_max is not None and ratio > section.latency_ratio_max:
+            reasons.append(
+                f"expected at most {section.latency_ratio_max:g} times the active one's time per "
+                f"frame ({active.ms_per_frame:.2f} ms), found {new.ms_per_frame:.2f} ms"
+            )
     return "; ".join(reasons)
+
+
+def not_compared(probed: Probed) -> list[str]:
+    """Say what the decision could not rest on, and why; empty if nothing was missing."""
+    active, missing = probed.active, []
+    if active is None:
+        return [probed.alone]
+    if probed.new.metric is None or active.metric is None:
+        missing.append(f"{probed.metric_name} on the holdout, which was not measured for both")
+    if probed.alone:
+        missing.append(f"agreement and time per frame, because {probed.alone}")
+    return missing
 
 
 def chance(one: float, other: float, n: int) -> float:
@@ -144,8 +158,7 @@ def markdown(probed: Probed, refusal: str) -> str:
         f"Members that answered: {', '.join(probed.members_answered)}. "
         f"Served at: {', '.join(probed.endpoints)}.",
     ]
-    if probed.alone:
-        lines.append(f"Not compared: {probed.alone}.")
+    lines += [f"Not compared: {text}." for text in not_compared(probed)]
     return "\n".join(lines) + "\n"
 
 
@@ -157,14 +170,14 @@ def _rows(probed: Probed) -> Sequence[str]:
         f"{_number(active.metric if active else None)} |",
         f"| mean confidence | {_number(new.mean_confidence)} | "
         f"{_number(active.mean_confidence if active else None)} |",
-        f"| ms per frame | {new.ms_per_frame:.2f} | "
-        f"{f'{active.ms_per_frame:.2f}' if active else ''} |",
+        f"| ms per frame | {_number(new.ms_per_frame, 2)} | "
+        f"{_number(active.ms_per_frame if active else None, 2)} |",
         f"| agreement | {agreed} | |",
     ]
 
 
-def _number(value: float | None) -> str:
-    return "" if value is None else f"{value:.3f}"
+def _number(value: float | None, digits: int = 3) -> str:
+    return "" if value is None else f"{value:.{digits}f}"
 
 
 def _boxes(text: str) -> list[tuple[str, float]]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rollout.metrics import RUNS
+from rollout.superseded import remove_superseded
 from winnow.contracts.references import reference_text
 from winnow.domain.events import Event, RoundTrained, Stage
 from winnow.domain.ids import RoundId, committee_version_of
 from winnow.domain.rows import RunRow
 from winnow.domain.tables import COMMITTEES, ROLLOUT_RUNS
+from winnow.ports.deployments import Deployments
 from winnow.ports.ledger import Ledger, Transaction
 from winnow.ports.pipeline_runner import PipelineRunner
 from winnow.runtime.pipeline_runs import Watched, request_run, watch_runs
@@ -41,3 +43,14 @@ def on_runs_tick(
 ) -> Sequence[Event]:
     """Start, watch and, when they fail for good, give up runs."""
     return watch_runs(WATCHED, tx=tx, ledger=ledger, runner=runner, attempts_max=attempts_max)
+
+
+def on_servers_tick(
+    *, tx: Transaction, ledger: Ledger, deployments: Deployments
+) -> Sequence[Event]:
+    """End servers that nobody will ask, those of a run that failed for good among them.
+
+    A run's last step does so where it comes to one; what failed, or was killed before, has none.
+    """
+    remove_superseded(ledger, deployments)
+    return []

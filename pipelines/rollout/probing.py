@@ -91,12 +91,12 @@ def ask(
 
 def ask_active(
     committee: Committee, version: CommitteeVersion, members: BlobRef, frames: Sequence[bytes]
-) -> Answered | str:
-    """Ask the committee that serves; if it cannot answer, say why."""
+) -> tuple[Answered | None, str]:
+    """Ask the committee that serves; if it cannot answer, give nothing and why."""
     try:
-        return ask(committee, version, members, frames)
+        return ask(committee, version, members, frames), ""
     except (Retryable, DomainError) as error:
-        return f"the active committee {version} did not answer ({error})"
+        return None, f"the active committee {version} did not answer ({error})"
 
 
 def check_answer(answer: CommitteeAnswer, manifest: Members, n_frames: int) -> None:

@@ -24,6 +24,9 @@ class RolloutSettings(ServiceSettings):
         default="kfp_local", description="Where runs run: a process of their own, or this one."
     )
     runs_tick_seconds: float = Field(default=0.5, gt=0, description="How often runs are looked at.")
+    servers_tick_seconds: float = Field(
+        default=10.0, gt=0, description="How often servers that nobody will ask are ended."
+    )
     run_attempts_max: int = Field(
         default=3, ge=1, description="Failures of one run before its round is halted."
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass, replace
 
 from rollout.comparing import (
@@ -29,6 +30,7 @@ from rollout.probing import (
     wait_until_serving,
 )
 from rollout.settings import RolloutSettings
+from rollout.superseded import remove_superseded
 from winnow.adapters.connect import connect_blobs, connect_ledger
 from winnow.adapters.deployed_committee import LOCAL, DeployedCommittee
 from winnow.adapters.in_process_deployments import InProcessDeployments
@@ -42,9 +44,9 @@ from winnow.contracts.serving import parts_of
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import IntegrityError
 from winnow.domain.events import CommitteeRolled, Event, RoundHalted, Stage
-from winnow.domain.ids import CommitteeVersion, RoundId, committee_version_of
+from winnow.domain.ids import CommitteeVersion, RoundId
 from winnow.domain.rows import CommitteeRow
-from winnow.domain.tables import COMMITTEES, ROLLOUT_RUNS, ROUNDS
+from winnow.domain.tables import COMMITTEES, ROUNDS
 from winnow.policy.model import parse_policy
 from winnow.policy.rollout_section import RolloutSection
 from winnow.ports.blobs import Blobs
@@ -56,8 +58,8 @@ from winnow.runtime.stating import state_facts
 
 KEPT = "trained members; the committee that served before still serves"
 
-CommitteeAt = Callable[[Sequence[str]], Committee]
-"""Gives the committee that answers at endpoints."""
+CommitteeAt = Callable[[Sequence[str]], AbstractContextManager[Committee]]
+"""Gives the committee that answers at endpoints, connected until its context ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,10 @@ def context_of(settings: RolloutSettings, *, blobs: Blobs, ledger: Ledger) -> Co
     # All local committees are one: a version that was probed need not be loaded again.
     local = DeployedCommittee(blobs, lambda version: ())
 
-    def committee_at(endpoints: Sequence[str]) -> Committee:
-        served = not all(url.startswith(LOCAL) for url in endpoints)
-        return DeployedCommittee(blobs, lambda version: endpoints) if served else local
+    def committee_at(endpoints: Sequence[str]) -> AbstractContextManager[Committee]:
+        if all(url.startswith(LOCAL) for url in endpoints):
+            return nullcontext(local)
+        return closing(DeployedCommittee(blobs, lambda version: endpoints))
 
     return Context(blobs, ledger, deployments_of(settings), committee_at, SystemClock(), settings)
 
@@ -129,13 +132,13 @@ def probe(context: Context, *, members: str, endpoints: str) -> str:
     version = CommitteeVersion(manifest.committee_version)
     settings = context.settings
     where = tuple(json.loads(endpoints))
-    committee = context.committee_at(where)
     patience = Patience(
         context.clock, settings.ready_seconds_max, settings.ready_poll_seconds, context.pause
     )
-    wait_until_serving(context.deployments, committee, version, ref, patience=patience)
-    frames = probe_frames(context.blobs, manifest, n_max=settings.probe_frames_max)
-    new = ask(committee, version, ref, frames)
+    with context.committee_at(where) as committee:
+        wait_until_serving(context.deployments, committee, version, ref, patience=patience)
+        frames = probe_frames(context.blobs, manifest, n_max=settings.probe_frames_max)
+        new = ask(committee, version, ref, frames)
     check_answer(new.answer, manifest, len(frames))
     return _compared(context, manifest, where, new, frames).model_dump_json()
 
@@ -172,27 +175,8 @@ def conclude(context: Context, *, round_id: str, members: str, probed: str) -> s
                 at=context.clock.now(),
                 topic_prefix=context.settings.topic_prefix,
             )
-    remove_superseded(context)
+    remove_superseded(context.ledger, context.deployments)
     return markdown(found, refusal)
-
-
-def remove_superseded(context: Context) -> None:
-    """End servers of committees that nobody will ask: all but the active one and the one before.
-
-    The one before serves on until the next takes over: rounds that opened with it are scored.
-    """
-    with context.ledger.snapshot() as view:
-        rows = view.records.find(COMMITTEES)
-        failed = view.records.find(ROLLOUT_RUNS, state="failed")
-    retired = sorted(
-        (row for row in rows if row.state == "retired"), key=lambda row: row.generation
-    )
-    kept = {row.key for row in [*retired[-1:], *(row for row in rows if row.state == "active")]}
-    known = {row.key for row in rows}
-    known |= {committee_version_of(RoundId(run.round_id)) for run in failed}
-    for version in context.deployments.versions():
-        if version in known - kept:
-            context.deployments.remove(version)
 
 
 def run_all(context: Context, arguments: Mapping[str, str]) -> None:
@@ -214,12 +198,16 @@ def _compared(
         rows = view.records.find(COMMITTEES, state="active")
     active = max(rows, key=lambda row: row.generation, default=None)
     before = None if active is None else read_manifest(context.blobs, active.members, Members)
-    old: Answered | str = _incomparable(manifest, before)
-    if active is not None and not old:
-        committee = context.committee_at(active.endpoints)
-        old = ask_active(committee, CommitteeVersion(active.key), active.members, frames)
     name = metric_name_of(manifest, before)
-    compared = None if before is None or isinstance(old, str) else _measured(before, old, name)
+    alone = _incomparable(manifest, before)
+    compared, agreed = None, None
+    if active is not None and before is not None and not alone:
+        with context.committee_at(active.endpoints) as committee:
+            version = CommitteeVersion(active.key)
+            old, alone = ask_active(committee, version, active.members, frames)
+        # Its holdout metric is known even where it does not answer.
+        compared = _measured(before, old, name)
+        agreed = None if old is None else agreement(new.answer, old.answer)
     return Probed(
         committee_version=manifest.committee_version,
         endpoints=endpoints,
@@ -229,8 +217,8 @@ def _compared(
         n_holdout=_n_holdout(context.blobs, manifest),
         new=_measured(manifest, new, name),
         active=compared,
-        agreement=None if isinstance(old, str) else agreement(new.answer, old.answer),
-        alone=old if isinstance(old, str) else "",
+        agreement=agreed,
+        alone=alone,
     )
 
 
@@ -243,12 +231,12 @@ def _incomparable(manifest: Members, before: Members | None) -> str:
     return "" if same else "the active committee knows other classes"
 
 
-def _measured(manifest: Members, answered: Answered, metric_name: str) -> Measured:
+def _measured(manifest: Members, answered: Answered | None, metric_name: str) -> Measured:
     return Measured(
         committee_version=manifest.committee_version,
-        mean_confidence=mean_confidence(answered.answer),
-        ms_per_frame=answered.ms_per_frame,
         metric=manifest.metrics.get(metric_name),
+        mean_confidence=None if answered is None else mean_confidence(answered.answer),
+        ms_per_frame=None if answered is None else answered.ms_per_frame,
     )
 
 

@@ -14,7 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -84,7 +84,7 @@ class ProcessDeployments:
         """End a version's processes and forget them."""
         for server in [server for server in self._servers() if server.version == version]:
             _end(server)
-            (self._folder / server.model_name / STATE).unlink()
+            (self._folder / server.model_name / STATE).unlink(missing_ok=True)
 
     def versions(self) -> Sequence[CommitteeVersion]:
         """Give what is applied."""
@@ -143,7 +143,9 @@ class ProcessDeployments:
 
     def _servers(self) -> Iterator[_Server]:
         for path in sorted(self._folder.glob(f"*/{STATE}")):
-            yield _Server(**json.loads(path.read_text()))
+            # A run's step and the service both end servers: one may have just been forgotten.
+            with suppress(FileNotFoundError):
+                yield _Server(**json.loads(path.read_text()))
 
     def _known(self, model_name: str) -> _Server | None:
         return next((one for one in self._servers() if one.model_name == model_name), None)
@@ -175,11 +177,13 @@ def _listens(port: int) -> bool:
 def _end(server: _Server) -> None:
     if not _runs(server):
         return
-    os.kill(server.pid, signal.SIGTERM)
+    with suppress(ProcessLookupError):
+        os.kill(server.pid, signal.SIGTERM)
     kill_at = time.monotonic() + END_SECONDS
     while _runs(server):
         if time.monotonic() > kill_at:
-            os.kill(server.pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(server.pid, signal.SIGKILL)
         time.sleep(0.05)
 
 

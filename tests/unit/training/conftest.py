@@ -9,6 +9,7 @@ import pytest
 
 from retrain.settings import RetrainSettings
 from retrain.steps import Context
+from tests.unit.training import rollout_world
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.testing.manual_clock import ManualClock
@@ -25,3 +26,9 @@ def context(tmp_path: Path) -> Iterator[Context]:
         settings=settings,
     )
     ledger.close()
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> Iterator[rollout_world.World]:
+    with rollout_world.made(tmp_path) as world:
+        yield world

@@ -12,6 +12,7 @@ import rollout.handlers
 import rollout.steps
 from retrain.steps import Context, run_all
 from rollout.settings import RolloutSettings
+from tests.unit.training.scripted_runner import ScriptedRunner
 from tests.unit.training.toy_world import put_dataset
 from winnow.adapters.inline_runner import InlineRunner
 from winnow.contracts.mapping import from_message
@@ -31,20 +32,6 @@ from winnow.domain.rows import RunRow
 from winnow.domain.tables import COMMITTEES, RETRAIN_RUNS
 from winnow.ports.ledger import Ledger
 from winnow.ports.pipeline_runner import RunState
-
-
-class ScriptedRunner:
-    """Says what it is told to say, and remembers what was started."""
-
-    def __init__(self, *says: tuple[RunState, str]) -> None:
-        self.says = list(says)
-        self.started: list[tuple[str, str, dict[str, str]]] = []
-
-    def start(self, pipeline: str, run_name: str, arguments: Mapping[str, str]) -> None:
-        self.started.append((pipeline, run_name, dict(arguments)))
-
-    def state(self, pipeline: str, run_name: str) -> tuple[RunState, str]:
-        return self.says.pop(0)
 
 
 def promoted(snapshot: BlobRef) -> DatasetPromoted:

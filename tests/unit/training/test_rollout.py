@@ -3,183 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 from pydantic import ValidationError
 
 from rollout import steps
 from rollout.comparing import Measured, Probed, agreement, chance, mean_confidence, regress
 from rollout.settings import RolloutSettings
-from tests.unit.training.toy_world import put_holdout
-from winnow.adapters.file_blobs import FileBlobs
-from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import write_manifest
+from tests.unit.training.rollout_world import ScriptedCommittee, World
 from winnow.contracts.kserve_serving import KServeServing
-from winnow.contracts.manifests import Evaluation, Member, Members
-from winnow.contracts.mapping import from_message
-from winnow.contracts.references import reference_text
-from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import IntegrityError, Retryable, SchemaMismatch
-from winnow.domain.events import CommitteeRolled, Event, RoundHalted, Stage
-from winnow.domain.ids import CommitteeVersion
-from winnow.domain.rows import CommitteeRow, RoundRow
-from winnow.domain.tables import COMMITTEES, ROUNDS
-from winnow.policy.model import parse_policy
+from winnow.domain.errors import IntegrityError
+from winnow.domain.events import CommitteeRolled, RoundHalted, Stage
 from winnow.policy.rollout_section import RolloutSection
 from winnow.ports.committee import CommitteeAnswer
 from winnow.runtime.pipeline_runs import environment_of
-from winnow.testing.manual_clock import ManualClock
-from winnow.testing.memory_deployments import MemoryDeployments
-
-CLASSES = ("bar", "cross", "ring")
-
-
-@dataclass
-class ScriptedCommittee:
-    """Prefers one class in every frame; is not ready, or gone, when it is told so."""
-
-    prefers: int = 0
-    not_ready: list[str] = field(default_factory=list)
-    gone: str = ""
-    members: tuple[str, ...] = ("m0", "m1")
-    n_classes: int = len(CLASSES)
-    asked: list[int] = field(default_factory=list)
-
-    def load(self, version: CommitteeVersion, members: BlobRef) -> Sequence[str]:
-        if self.not_ready:
-            raise Retryable(self.not_ready.pop(0))
-        return self.members
-
-    def score(self, version: CommitteeVersion, frames: Sequence[bytes]) -> CommitteeAnswer:
-        if self.gone:
-            raise Retryable(self.gone)
-        self.asked.append(len(frames))
-        probs = np.full((len(frames), len(self.members), self.n_classes), 0.1, np.float32)
-        probs[:, :, self.prefers] = 1.1 - 0.1 * self.n_classes
-        return CommitteeAnswer(self.members, 1, probs_NMC=probs)
-
-    def maps(self, version: CommitteeVersion, frames: Sequence[bytes]) -> npt.NDArray[np.float16]:
-        raise SchemaMismatch("no maps")
-
-
-@dataclass
-class World:
-    """Everything around the steps."""
-
-    context: steps.Context
-    deployments: MemoryDeployments
-    committees: dict[str, ScriptedCommittee]
-    pauses: list[float]
-
-    def trained(self, number: int, *, accuracy: float = 0.8, n_holdout: int = 1000) -> str:
-        """Store a committee's manifest; give its reference."""
-        blobs = self.context.blobs
-        empty = blobs.put(b"", prefix="models", media_type="x")
-        evaluation = Evaluation(
-            committee_version=f"c{number}",
-            round_id=f"r{number}",
-            holdouts=(put_holdout(blobs),),
-            n_holdout=n_holdout,
-            n_left_out=0,
-            committee={},
-            members={},
-            classes={},
-        )
-        members = tuple(
-            Member(
-                name=name,
-                seed=0,
-                checkpoint=empty,
-                temperatures=(1.0,),
-                step=1,
-                metrics={},
-                compute_ms=1,
-            )
-            for name in ("m0", "m1")
-        )
-        manifest = Members(
-            committee_version=f"c{number}",
-            round_id=f"r{number}",
-            task="classification",
-            class_names=CLASSES,
-            config={},
-            dataset_sha256="",
-            members=members,
-            metrics={"accuracy": accuracy},
-            evaluation=write_manifest(blobs, evaluation, prefix="models"),
-        )
-        return reference_text(write_manifest(blobs, manifest, prefix="models"))
-
-    def serves(self, number: int, committee: ScriptedCommittee) -> None:
-        self.committees[f"grpc://committee-r{number}-c{number}"] = committee
-
-    def roll(self, number: int, members: str) -> str:
-        """Run all steps; give the decision in Markdown."""
-        endpoints = steps.deploy(self.context, members=members)
-        probed = steps.probe(self.context, members=members, endpoints=endpoints)
-        return steps.conclude(self.context, round_id=f"r{number}", members=members, probed=probed)
-
-    def rows(self) -> dict[str, str]:
-        with self.context.ledger.snapshot() as view:
-            return {row.key: row.state for row in view.records.find(COMMITTEES)}
-
-    def row(self, version: str) -> CommitteeRow:
-        with self.context.ledger.snapshot() as view:
-            row = view.records.get(COMMITTEES, version)
-        assert row is not None
-        return row
-
-    def facts(self) -> list[Event]:
-        with self.context.ledger.snapshot() as view:
-            return [from_message(row.message).data for row in view.boxes.unsent("rollout", 9)]
-
-    def policy(self, number: int, text: str) -> None:
-        """Open a round with this policy."""
-        policy = parse_policy(text)
-        ref = self.context.blobs.put(policy.canonical(), prefix="policies", media_type="x")
-        row = RoundRow(
-            key=f"r{number}",
-            number=number,
-            state="training",
-            policy=ref,
-            policy_sha256="",
-            seed=0,
-            committee_version="",
-            members=None,
-            snapshot=None,
-            n_frames=0,
-            opened_by="",
-        )
-        with self.context.ledger.transaction() as tx:
-            tx.records.insert(ROUNDS, row)
-
-
-@pytest.fixture
-def world(tmp_path: Path) -> Iterator[World]:
-    ledger, clock, pauses = SqliteLedger(tmp_path / "ledger.db"), ManualClock(), []
-    deployments = MemoryDeployments(endpoint="grpc://")
-    committees: dict[str, ScriptedCommittee] = {}
-
-    def pause(seconds: float) -> None:
-        pauses.append(seconds)
-        clock.advance(seconds=seconds)
-
-    context = steps.Context(
-        FileBlobs(tmp_path / "blobs"),
-        ledger,
-        deployments,
-        lambda endpoints: committees.setdefault(endpoints[0], ScriptedCommittee()),
-        clock,
-        RolloutSettings.embedded(tmp_path, ready_seconds_max=10.0, ready_poll_seconds=2.0),
-        pause,
-    )
-    yield World(context, deployments, committees, pauses)
-    ledger.close()
 
 
 def test_the_first_committee_takes_over_with_nothing_to_compare(world: World) -> None:
@@ -257,11 +97,42 @@ def test_the_policy_says_what_a_regress_is(world: World) -> None:
 
 
 def test_an_active_committee_that_is_gone_holds_nobody_up(world: World) -> None:
+    world.roll(0, world.trained(0))
+    world.committees["grpc://committee-r0-c0"].gone = "connection refused"
+    text = world.roll(1, world.trained(1))
+    assert world.rows() == {"c0": "retired", "c1": "active"}
+    assert (
+        "Not compared: agreement and time per frame, because the active committee c0 did not "
+        "answer (connection refused)." in text
+    )
+    assert "| accuracy on 1000 holdout frames | 0.800 | 0.800 |" in text
+    assert "| agreement |  | |" in text
+
+
+def test_a_worse_committee_is_refused_even_if_the_active_one_is_gone(world: World) -> None:
     world.roll(0, world.trained(0, accuracy=0.9))
     world.committees["grpc://committee-r0-c0"].gone = "connection refused"
     text = world.roll(1, world.trained(1, accuracy=0.5))
+    assert world.rows() == {"c0": "active", "c1": "refused"}
+    assert isinstance(world.facts()[-1], RoundHalted)
+    assert "expected accuracy of at least 0.844 on the holdout (active 0.900), found 0.500" in text
+    assert "Not compared: agreement and time per frame" in text
+
+
+def test_what_was_not_measured_is_told_too(world: World) -> None:
+    world.roll(0, world.trained(0, metrics={}))
+    text = world.roll(1, world.trained(1))
     assert world.rows() == {"c0": "retired", "c1": "active"}
-    assert "the active committee c0 did not answer (connection refused)" in text
+    assert "Not compared: accuracy on the holdout, which was not measured for both." in text
+
+
+def test_a_committee_of_other_classes_is_not_measured_against(world: World) -> None:
+    world.serves(0, ScriptedCommittee(n_classes=2))
+    world.roll(0, world.trained(0, accuracy=0.9, class_names=("bar", "cross")))
+    text = world.roll(1, world.trained(1, accuracy=0.5))
+    assert world.rows() == {"c0": "retired", "c1": "active"}
+    assert "Not compared: the active committee knows other classes." in text
+    assert "0.900" not in text
 
 
 @pytest.mark.parametrize(
