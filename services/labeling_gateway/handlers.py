@@ -20,6 +20,7 @@ from winnow.contracts.task_starts import (
 )
 from winnow.contracts.tasks import (
     OPEN,
+    Size,
     earlier_tasks,
     frame_sizes,
     next_attempt,
@@ -182,7 +183,7 @@ def _take(
     document: BlobRef,
     now: datetime,
     *,
-    sizes: Mapping[str, Mapping[str, tuple[int, int]]],
+    sizes: Mapping[str, Mapping[str, Size]],
 ) -> list[Event]:
     """Take one answer, or leave it to a person if it cannot be taken; never lose it."""
     row = tx.records.get(TASKS, answer.task_id)

@@ -33,6 +33,7 @@ from winnow.contracts.qa_stages import (
     prepare_promotion,
 )
 from winnow.contracts.reviews import cancel_reviews, submit_reviews
+from winnow.contracts.tasks import Size, frame_sizes
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import Conflict, NotAllowed
 from winnow.domain.events import (
@@ -135,6 +136,7 @@ def on_verdicts_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
     with ports.ledger.snapshot() as view:
         items = [view.records.get(QA_ITEMS, answer.task_id) for answer in answers]
         cases = _cases(view, ports, [item for item in items if item])
+    sizes = {key: frame_sizes(ports.blobs, case.batch) for key, case in cases.items()}
     reviews = [
         ports.blobs.put(answer.raw, prefix="qa/reviews", media_type="application/octet-stream")
         for answer in answers
@@ -145,7 +147,8 @@ def on_verdicts_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
         if item is None or item.state != "inspecting" or answer.annotator in item.annotators:
             metrics.REVIEWS.labels("ignored").inc()
         else:
-            events.append(_judge(tx, item, cases[item.batch_id], answer, review))
+            case, size = cases[item.batch_id], sizes[item.batch_id].get(item.frame_id)
+            events.append(_judge(tx, item, case, answer, review, size))
     if not tx.records.insert(QA_CURSORS, CursorRow(CURSOR, after)):
         tx.records.update(QA_CURSORS, CURSOR, lambda row: replace(row, cursor=after))
     return _counted(events)
@@ -246,13 +249,13 @@ def _order_again(tx: Transaction, item: QaItemRow, case: Case) -> list[Event]:
 
 
 def _judge(
-    tx: Transaction, item: QaItemRow, case: Case, answer: Answer, review: BlobRef
+    tx: Transaction, item: QaItemRow, case: Case, answer: Answer, review: BlobRef, size: Size | None
 ) -> LabelReviewed:
     if answer.skipped:
         release_inspection(tx, item, "skipped by the reviewer", case.now)
     else:
         commit_inspection(tx, item, case.now)
-    defects = defects_of(item, answer, label_kind=case.batch.label_kind)
+    defects = defects_of(item, answer, case.batch, size=size)
     role = Role.ADJUDICATOR if item.adjudicated else Role.REVIEWER
     verdict = Verdict(
         kind=verdict_kind(item, defects, reworks_max=case.policy.qa.reworks_max),

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from winnow.agreement.labels import defects_between
 from winnow.contracts.manifests import Batch
+from winnow.contracts.tasks import Size, is_label
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import BadInput, NotFound
+from winnow.domain.errors import NotFound
 from winnow.domain.events import LabelReviewed, VerdictKind
 from winnow.domain.ids import (
     BatchId,
@@ -146,16 +147,21 @@ def release_inspection(
         tx.money.release(Release(release_id, held.reservation_id, reason, at, expired=expired))
 
 
-def defects_of(item: QaItemRow, answer: Answer, *, label_kind: str) -> tuple[str, ...]:
-    """Give what a reviewer found wrong; boxes by the rule of `winnow.agreement.labels`."""
+def defects_of(
+    item: QaItemRow, answer: Answer, batch: Batch, *, size: Size | None
+) -> tuple[str, ...]:
+    """Give what a reviewer found wrong; boxes by the rule of `winnow.agreement.labels`.
+
+    An answer that is no label tells nothing, least of all that the label is right: the reviewer's
+    boxes must lie in the frame of this size, too.
+    """
     if answer.skipped:
         return (UNLABELABLE,)
     if answer.label == PASSED:
         return ()
-    try:
-        return defects_between(item.label, answer.label, label_kind=label_kind)
-    except BadInput:  # boxes that nobody can read, but certainly not that the label is right
+    if not is_label(answer.label, batch, size=size):
         return (UNREADABLE_REVIEW,)
+    return defects_between(item.label, answer.label, label_kind=batch.label_kind)
 
 
 def verdict_kind(item: QaItemRow, defects: Sequence[str], *, reworks_max: int) -> VerdictKind:

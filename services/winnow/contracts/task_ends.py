@@ -15,10 +15,8 @@ from winnow.agreement.labels import vote_on
 from winnow.contracts.answers import SCHEMA_VERSION, review_status
 from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import FIRST_ATTEMPT
-from winnow.contracts.tasks import OPEN, slots_of
+from winnow.contracts.tasks import OPEN, Size, is_label, slots_of
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.boxes import boxes_of
-from winnow.domain.errors import BadInput
 from winnow.domain.events import TaskClosed, TaskOutcome
 from winnow.domain.ids import (
     BatchId,
@@ -30,15 +28,7 @@ from winnow.domain.ids import (
     reservation_id_of,
 )
 from winnow.domain.labeling_rows import TaskRow
-from winnow.domain.labels import (
-    DETECTION,
-    Actor,
-    LabelKey,
-    LabelRevision,
-    LabelState,
-    Role,
-    Transition,
-)
+from winnow.domain.labels import Actor, LabelKey, LabelRevision, LabelState, Role, Transition
 from winnow.domain.money import BudgetKind, Commit, Release, Reservation
 from winnow.domain.tables import TASKS
 from winnow.ports.labeling_tool import Answer
@@ -86,7 +76,7 @@ def problem_of(
     batch: Batch | None,
     answer: Answer,
     *,
-    size: tuple[int, int] | None = None,
+    size: Size | None = None,
 ) -> str:
     """Say why an answer cannot be taken, or nothing; boxes must lie in a frame of this size."""
     if row is None or batch is None:
@@ -95,22 +85,12 @@ def problem_of(
         return "second_answer" if row.answer_id else "late_answer"
     if answer.annotator in row.excluded_annotators:
         return "excluded_annotator"
-    if not answer.skipped and not _is_label(answer.label, batch, size):
+    if not answer.skipped and not is_label(answer.label, batch, size=size):
         return "unknown_label"
     reservation = reservation_of(tx, row)
     if reservation is None or reservation.state != "open":
         return "unpaid"
     return "" if label_waits(tx, row, batch.label_task) else "label_moved_on"
-
-
-def _is_label(label: str, batch: Batch, size: tuple[int, int] | None) -> bool:
-    if batch.label_kind != DETECTION:
-        return label in batch.class_names
-    try:
-        boxes_of(label, class_names=batch.class_names, size=size)
-    except BadInput:
-        return False
-    return True
 
 
 def close_task(tx: Transaction, row: TaskRow, batch: Batch, ending: Ending) -> TaskClosed:

@@ -11,6 +11,8 @@ from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import FIRST_ATTEMPT
 from winnow.contracts.references import frame_refs
 from winnow.contracts.tables import BATCH, DETECTION_BATCH
+from winnow.domain.boxes import boxes_of
+from winnow.domain.errors import BadInput
 from winnow.domain.ids import BatchId, FrameId, TaskId, task_id_of
 from winnow.domain.labeling_rows import TaskRow
 from winnow.domain.labels import DETECTION
@@ -20,6 +22,8 @@ from winnow.ports.labeling_tool import PreAnnotation, Project, WorkItem
 
 OPEN = frozenset({"pending", "submitted"})
 """States of a task that may still be answered."""
+Size = tuple[int, int]
+"""Width and height of an upright frame, pixels."""
 
 
 def task_rows(blobs: Blobs, batch: Batch, *, due_at: datetime) -> list[TaskRow]:
@@ -95,13 +99,27 @@ def project_of(batch: Batch) -> Project:
     )
 
 
-def frame_sizes(blobs: Blobs, batch: Batch) -> dict[str, tuple[int, int]]:
-    """Give width and height of a detection batch's frames, where they are known."""
+def frame_sizes(blobs: Blobs, batch: Batch) -> dict[str, Size]:
+    """Give the size of a detection batch's frames, where it is known."""
     if batch.label_kind != DETECTION:
         return {}
     columns = ["frame_id", "width", "height"]
     rows = read_table(blobs, batch.table, DETECTION_BATCH, columns=columns).to_pylist()
     return {row["frame_id"]: (row["width"], row["height"]) for row in rows if row["width"]}
+
+
+def is_label(text: str, batch: Batch, *, size: Size | None) -> bool:
+    """Tell whether an answer is a label of this batch; boxes must not leave a frame of this size.
+
+    Whether they do is not asked where the size is not known.
+    """
+    if batch.label_kind != DETECTION:
+        return text in batch.class_names
+    try:
+        boxes_of(text, class_names=batch.class_names, size=size)
+    except BadInput:
+        return False
+    return True
 
 
 def work_item(row: TaskRow, *, pre_label_model: str) -> WorkItem:

@@ -16,8 +16,9 @@ from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.contracts.artifacts import JSON, write_manifest, write_table
 from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import orders_of, prices_of_tasks, reservations_of
-from winnow.contracts.tables import BATCH
+from winnow.contracts.tables import batch_schema
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.boxes import Box, label_of
 from winnow.domain.events import BatchSelected, Event, LabelReviewed, TaskClosed
 from winnow.domain.ids import BatchId, BudgetId, FrameId, Micros, Period, RoundId, derived_uuid
 from winnow.domain.labels import Actor, LabelRevision, Role
@@ -33,6 +34,7 @@ from winnow.testing.scripted_annotators import ScriptedAnnotators
 from winnow.testing.scripted_crowd import CrowdOptions, CrowdRole
 
 CLASSES = ("cat", "dog", "owl")
+WIDTH, HEIGHT = 48, 32
 PERIOD = Period("2026-01")
 USD = Unit("currency:USD")
 FUNDS = 100_000_000
@@ -49,6 +51,11 @@ def truth(frame_id: FrameId) -> str:
     return CLASSES[int(frame_id, 16) % 3]
 
 
+def true_boxes(frame_id: FrameId) -> str:
+    """Give what a frame shows in a world of boxes: one animal."""
+    return label_of([Box(truth(frame_id), 4, 4, 20, 12)])
+
+
 @dataclass
 class World:
     """Everything, and the facts that were stated so far."""
@@ -58,6 +65,7 @@ class World:
     reviewers: CrowdOptions = PERFECT_REVIEW
     funds: Mapping[str, int] = field(default_factory=dict)
     chunk: int = 100
+    truth: Callable[[FrameId], str] = truth
 
     def __post_init__(self) -> None:
         self.clock = ManualClock()
@@ -70,7 +78,7 @@ class World:
         self._fund()
 
     def _crowd(self, name: str, options: CrowdOptions) -> ScriptedAnnotators:
-        return ScriptedAnnotators(self.folder / name, options, truth=truth, clock=self.clock)
+        return ScriptedAnnotators(self.folder / name, options, truth=self.truth, clock=self.clock)
 
     def _fund(self) -> None:
         with self.ledger.transaction() as tx:
@@ -147,20 +155,22 @@ class World:
                 "score": 0.5, "utility": 0.5, "reason": "uncertain",
                 "inclusion_probability": None, "draw_probability": None,
                 "price_micros": 80_000 * policy.label.slots, "pre_label": pre_label,
-                "pre_label_score": 0.9 if pre_label else None,
+                "pre_label_score": 0.9 if pre_label else None, "width": WIDTH, "height": HEIGHT,
             })  # fmt: skip
+        schema = batch_schema(policy.label.kind)
         table = write_table(
-            self.blobs, pa.Table.from_pylist(rows, schema=BATCH), BATCH, prefix="selection"
+            self.blobs, pa.Table.from_pylist(rows, schema=schema), schema, prefix="selection"
         )
         batch = Batch(
             round_id=f"r{round_number}", batch_id=f"r{round_number}-batch",
-            label_task="classification", class_names=CLASSES, instructions="Choose.",
+            label_task=policy.label.task, class_names=CLASSES, instructions="Choose.",
             label_schema_sha256="ab" * 32, snapshot=table, scores=None,
             policy=self.blobs.put(policy.canonical(), prefix="policies", media_type=JSON),
             seed=round_number, selector_version="1", table=table, candidates=table,
             n_frames=n_frames, slots=policy.label.slots,
             price_micros=n_frames * 80_000 * policy.label.slots,
             pre_label_model="c0" if pre_labels else "", holdouts=(), budget_ids=(),
+            label_kind=policy.label.kind,
         )  # fmt: skip
         return batch, write_manifest(self.blobs, batch, prefix="selection")
 
