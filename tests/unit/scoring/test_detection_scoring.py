@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 
 from tests.unit.scoring.test_scoring import (
-    CLASSES,
     MEMBERS,
     START,
     ScriptedCommittee,
@@ -19,6 +18,7 @@ from tests.unit.scoring.test_scoring import (
     opened,
     scores_of,
 )
+from tests.unit.training.toy_world import CLASSES
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.contracts.artifacts import read_table
