@@ -28,9 +28,9 @@ from winnow.domain.ids import (
     derived_uuid,
     inference_reservation_id,
 )
-from winnow.domain.labels import LabelState, Role
+from winnow.domain.labels import CLASSIFICATION, DETECTION, LabelState, Role
 from winnow.domain.money import BudgetKind, Reserve
-from winnow.domain.tables import ROUNDS, ROUNDS_EXCEPTIONS
+from winnow.domain.tables import ROUNDS, ROUNDS_EXCEPTIONS, SOURCES
 from winnow.policy.model import Policy
 from winnow.runtime.ingest_rows import UNKNOWN_TIME
 
@@ -118,6 +118,35 @@ def test_no_money_and_too_few_classes_are_refused(world: RoundsWorld) -> None:
     named = Policy.model_validate({"label": {"class_names": ["a", "b"]}})
     with pytest.raises(NotFound, match="winnow budget allocate human_annotation"):
         world.open(named)
+
+
+@pytest.mark.parametrize(
+    ("asked", "known"), [(DETECTION, CLASSIFICATION), (CLASSIFICATION, DETECTION)]
+)
+def test_known_labels_of_another_kind_than_the_policys_are_refused(
+    world: RoundsWorld, asked: str, known: str
+) -> None:
+    world.ready(FOUR)
+    policy = Policy.model_validate({"label": {"kind": asked}})
+    with world.ledger.transaction() as tx:
+        tx.records.update(SOURCES, "set", lambda row: replace(row, label_kind=known))
+    expected = rf"known labels of kind {asked} \(label.kind\), found set \({known}\); winnow ingest"
+    with pytest.raises(BadInput, match=expected):
+        world.open(policy)
+    with world.ledger.transaction() as tx:
+        tx.records.update(SOURCES, "set", lambda row: replace(row, label_kind=asked))
+    world.open(policy)
+    (event,) = world.tick()
+    assert isinstance(event, RoundOpened)
+    assert world.snapshot("r0")[0].label_kind == asked
+
+
+def test_frames_without_known_labels_may_be_asked_for_either_kind(world: RoundsWorld) -> None:
+    world.ready(FOUR)
+    with world.ledger.transaction() as tx:
+        tx.records.update(SOURCES, "set", lambda row: replace(row, class_names=()))
+    world.open(Policy.model_validate({"label": {"kind": DETECTION, "class_names": ["a"]}}))
+    assert len(world.tick()) == 1
 
 
 def test_a_policy_that_is_none_is_refused_with_its_mistakes(world: RoundsWorld) -> None:
