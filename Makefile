@@ -11,8 +11,10 @@ EXTRAS := torch console embedding rounds scoring selection labeling-gateway qa c
 LOCKS := $(EXTRAS:%=requirements.%.txt)
 
 SERVICES := console rounds embedding scoring selection labeling_gateway qa retrain rollout
-# What charts/winnow runs; `make images IMAGES=committee` builds the server for KServe.
-IMAGES ?= $(SERVICES)
+GRAPHS := $(patsubst pipelines/%/pipeline.py,%,$(wildcard pipelines/*/pipeline.py))
+# What charts/winnow and the steps of `make pipelines` run; `make images IMAGES=committee` builds
+# the server for KServe.
+IMAGES ?= $(sort $(SERVICES) $(GRAPHS))
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' pyproject.toml)
 REPOSITORY ?= winnow
 DOCKER ?= docker
@@ -129,15 +131,14 @@ down: ## Stop what `make up` started on this machine
 
 pipelines: $(VENV)/.dev ## Compile all pipelines to build/pipelines, to upload to Kubeflow Pipelines as they are
 	@mkdir -p build/pipelines
-	@for graph in pipelines/*/pipeline.py; do \
-	  name=$$(basename $$(dirname $$graph)); \
+	@for name in $(GRAPHS); do \
 	  $(BIN)/python -m $$name compile build/pipelines/$$name.yaml $(REPOSITORY)/$${name//_/-}:$(VERSION); \
 	  echo "build/pipelines/$$name.yaml"; \
 	done
 
-images: ## Build the container images of all services (needs docker)
+images: ## Build the container images of all services and pipelines (needs docker)
 	@for name in $(IMAGES); do \
-	  extra=$$(case $$name in retrain|rollout) echo pipelines;; *) echo $${name//_/-};; esac); \
+	  extra=$$(test -e pipelines/$$name && echo pipelines || echo $${name//_/-}); \
 	  $(DOCKER) build $(DOCKER_FLAGS) -f services/Dockerfile --build-arg SERVICE=$$name --build-arg EXTRA=$$extra \
 	    --build-arg FOUNDATION=$$(grep -q '^torch==' requirements.$$extra.txt && echo torch || echo plain) \
 	    --build-arg COMMIT=$$(git describe --always --dirty --abbrev=40 --exclude='*') \

@@ -4,7 +4,7 @@ from typing import List  # noqa: UP035 - kfp reads component signatures with typ
 
 from kfp import dsl
 
-IMAGE = "winnow/pipelines:0.1.0"
+IMAGE = "winnow/ab-test:0.1.0"
 """What each step runs in on a cluster; `kfp.local` runs in the environment at hand."""
 
 

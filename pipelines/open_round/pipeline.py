@@ -2,12 +2,14 @@
 
 from typing import NamedTuple
 
-from kfp import dsl
+from kfp import dsl, kubernetes
 
-IMAGE = "winnow/pipelines:0.1.0"
+IMAGE = "winnow/open-round:0.1.0"
 """What each step runs in on a cluster; `kfp.local` runs in the environment at hand."""
 RETRIES = 3
 """A console that restarts is back within the backoff."""
+TOKEN = {"console-token": "WINNOW_OPEN_ROUND_TOKEN"}
+"""Key of the Secret, and the setting that steps read it from."""
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
@@ -88,6 +90,7 @@ def open_round(
     window_hours: int = 0,
     wait_seconds: int = 60,
     console: str = "",
+    token_secret: str = "winnow-open-round",
 ) -> None:
     """Open a round when the pool and the budget allow it; else say why not.
 
@@ -108,6 +111,8 @@ def open_round(
         wait_seconds: Wait so long for the name of the round; it is asked for in any case.
         console: Address of Winnow's console, for example https://winnow-console:8443; empty is
             the one in the steps' environment.
+        token_secret: Secret in the run's namespace whose key console-token holds the token of the
+            person who asks; without it the console refuses the run.
     """
     # Both steps read and write what changes; a cached answer would be about another moment.
     checked = check(
@@ -137,3 +142,6 @@ def open_round(
     )
     asked.set_caching_options(enable_caching=False)
     asked.set_retry(num_retries=RETRIES, backoff_duration="10s", backoff_factor=2.0)
+    for step in (checked, asked):
+        # Optional: a pod that waits for a Secret says nothing, and never ends.
+        kubernetes.use_secret_as_env(step, token_secret, TOKEN, optional=True)

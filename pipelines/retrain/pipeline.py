@@ -4,7 +4,7 @@ from typing import Dict, List  # noqa: UP035 - kfp reads component signatures wi
 
 from kfp import dsl, kubernetes
 
-IMAGE = "winnow/pipelines:0.1.0"
+IMAGE = "winnow/retrain:0.1.0"
 """What each step runs in on a cluster; `kfp.local` runs in the environment at hand."""
 
 

@@ -2,7 +2,7 @@
 
 from kfp import dsl
 
-IMAGE = "winnow/pipelines:0.1.0"
+IMAGE = "winnow/rollout:0.1.0"
 """What each step runs in on a cluster; `kfp.local` runs in the environment at hand."""
 
 

@@ -1,5 +1,6 @@
 """What `make images` builds: each image holds what its extra names, and the chart finds it."""
 
+import importlib
 import re
 import subprocess
 from pathlib import Path
@@ -30,9 +31,13 @@ def _packages(extra: str) -> set[tuple[str, str]]:
     return set(re.findall(r"^([a-z0-9._-]+)(?:\[[a-z,]+\])?==(\S+)", lock, re.M))
 
 
-def test_the_chart_finds_an_image_for_each_of_its_services() -> None:
-    images = {f"winnow/{name.replace('_', '-')}:0.1.0" for name in SERVICES}
+GRAPHS = sorted(path.parent.name for path in ROOT.glob("pipelines/*/pipeline.py"))
+
+
+def test_the_chart_finds_an_image_for_each_of_its_services_and_so_does_each_graph() -> None:
+    images = {f"winnow/{name.replace('_', '-')}:0.1.0" for name in {*SERVICES, *GRAPHS}}
     assert set(_built()) == images
+    assert {importlib.import_module(f"{name}.pipeline").IMAGE for name in GRAPHS} < images
     elsewhere = _built("REPOSITORY=registry.example.com/team/winnow")
     assert set(elsewhere) == {f"registry.example.com/team/{image}" for image in images}
 

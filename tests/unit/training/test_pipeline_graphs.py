@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from open_round.settings import OpenRoundSettings
+
 GRAPHS = ["retrain", "rollout", "open_round", "benchmark", "ab_test"]
 
 
@@ -71,6 +73,22 @@ def test_the_form_of_open_round_explains_every_field(tmp_path: Path) -> None:
     fields = compiled("open_round", tmp_path)["root"]["inputDefinitions"]["parameters"]
     assert {name for name, field in fields.items() if not field.get("description")} == set()
     assert {name for name, field in fields.items() if "defaultValue" not in field} == set()
+
+
+def test_the_token_of_open_round_comes_from_a_secret_that_the_form_names(tmp_path: Path) -> None:
+    graph = compiled("open_round", tmp_path)
+    (platform,) = documents(tmp_path / "open_round.yaml")[1:]
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(executors) == set(graph["deploymentSpec"]["executors"])
+    prefix = OpenRoundSettings.model_config["env_prefix"]
+    for step in executors.values():
+        (secret,) = step["secretAsEnv"]
+        asked_for = secret["secretNameParameter"]["componentInputParameter"]
+        assert asked_for in graph["root"]["inputDefinitions"]["parameters"]
+        (variable,) = secret["keyToEnv"]
+        assert variable["secretKey"] == "console-token"
+        assert variable["envVar"].removeprefix(prefix).lower() in OpenRoundSettings.model_fields
+        assert secret["optional"], "without it the step starts, and says what is missing"
 
 
 def test_where_members_train_is_a_matter_of_the_run_form(tmp_path: Path) -> None:
