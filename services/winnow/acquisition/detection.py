@@ -14,7 +14,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from winnow.acquisition.boxes import BoxAggregate, aggregate_boxes
+from winnow.acquisition.boxes import BoxAggregate, aggregate_boxes, unsure_boxes
 from winnow.acquisition.interpolated import binary_entropy_of
 from winnow.acquisition.reproducible import Floats, sum_last
 from winnow.domain.errors import BadInput
@@ -122,13 +122,47 @@ def box_columns(boxes: Sequence[str], names: Sequence[str]) -> dict[str, Floats]
     Brust, Kaeding, Denzler, "Active Learning for Deep Object Detection", VISAPP 2019, arXiv
     1809.09875 (maximum, average and sum of the detections' scores).
     """
-    scores = [[float(box["score"]) for box in json.loads(text)] for text in boxes]
-    frame_P = np.repeat(np.arange(len(scores)), [len(some) for some in scores])
-    scores_P = np.array([score for some in scores for score in some], dtype=np.float64)
+    scores_P, frame_P = _box_scores(boxes)
     entropies_P = binary_entropy_of(scores_P)
     ways: Mapping[str, BoxAggregate | None] = {n: DETECTION_ACQUISITIONS[n].boxes for n in names}
     return {
-        name: aggregate_boxes(entropies_P, frame_P, len(scores), how=how, none=0.0)
+        name: aggregate_boxes(entropies_P, frame_P, len(boxes), how=how, none=0.0)
         for name, how in ways.items()
         if how is not None
     }
+
+
+def box_confidence(boxes: Sequence[str]) -> Floats:
+    """Give how sure the committee is of each frame's least certain box.
+
+    Parameters
+    ----------
+    boxes
+        See `box_columns`.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64 [N], 0.5 (a box that is there as likely as not) to 1; 1 for a frame without boxes:
+        the maps say whether something was missed.
+
+    Raises
+    ------
+    BadInput
+        A score outside 0…1.
+
+    Examples
+    --------
+    >>> box_confidence(['[{"score":0.9},{"score":0.25}]', "[]"]).tolist()
+    [0.75, 1.0]
+    """
+    scores_P, frame_P = _box_scores(boxes)
+    sure_P = np.maximum(scores_P, 1.0 - scores_P)
+    return 1.0 - unsure_boxes(sure_P, frame_P, len(boxes), how="min", none=0.0)
+
+
+def _box_scores(boxes: Sequence[str]) -> tuple[Floats, npt.NDArray[np.intp]]:
+    """Give the scores of all boxes [P], and the frame of each [P]."""
+    scores = [[float(box["score"]) for box in json.loads(text)] for text in boxes]
+    frame_P = np.repeat(np.arange(len(scores)), [len(some) for some in scores])
+    return np.array([score for some in scores for score in some], dtype=np.float64), frame_P

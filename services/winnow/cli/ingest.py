@@ -9,6 +9,7 @@ import typer
 from rich.console import Console
 from rich.filesize import decimal
 
+from winnow.adapters.frame_sources.payload_answer import Thresholds
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.adapters.system_clock import SystemClock
 from winnow.cli.bars import bars
@@ -30,7 +31,8 @@ def ingest(
         Path,
         typer.Argument(
             help="Folder of images, COCO .json, .npz, BDD100K (its folder, or one of its label "
-            "files), a simulated town (roads:town=3,frames=2000), or a vehicle's upload manifest: "
+            "files), a simulated town (roads:town=3,frames=2000), records of KServe's payload "
+            "logger (a file or folder, with --format payload-log), or a vehicle's upload manifest: "
             "its file, or its key in the object store."
         ),
     ],
@@ -49,8 +51,29 @@ def ingest(
         ),
     ] = "",
     layout: Annotated[
-        str, typer.Option("--format", help="`bdd100k`, should it not be found out by itself.")
+        str,
+        typer.Option(
+            "--format",
+            help="`bdd100k`, should it not be found out by itself; `payload-log`: frames that a "
+            "serving committee was not sure of.",
+        ),
     ] = "",
+    confidence_below: Annotated[
+        float | None,
+        typer.Option(
+            help="Of a payload log: take frames whose best class (of detection: least certain box, "
+            "there or not) has less than this mean probability …",
+            show_default="0.6",
+        ),
+    ] = None,
+    disagreement_above: Annotated[
+        float | None,
+        typer.Option(
+            help="… or about which the members disagree by more nats of mutual information (of "
+            "detection: the mean over their maps).",
+            show_default="0.1; of detection 0.002",
+        ),
+    ] = None,
     vehicle: Annotated[str, typer.Option(help="Which vehicle recorded it.")] = "",
     limit: Annotated[int | None, typer.Option(help="Take so many frames, evenly spaced.")] = None,
     vehicle_keys: VehicleKeyFolder = None,
@@ -62,11 +85,12 @@ def ingest(
         str, typer.Option(envvar="WINNOW_TOPIC_PREFIX", help="A cluster's topicPrefix.")
     ] = TOPIC_PREFIX,
 ) -> None:
-    """Register frames: a folder, COCO file, .npz, BDD100K, or a vehicle's upload.
+    """Register frames: a folder, COCO file, .npz, BDD100K, a payload log, or a vehicle's upload.
 
     Sub-folders of a folder are known labels, used by scripted annotators and the holdout only.
     Running it again registers what is new and pays for nothing twice. A vehicle's upload is
-    verified first: signature, expiry, every frame's bytes.
+    verified first: signature, expiry, every frame's bytes. Of a payload log those frames are
+    taken that a committee in production answered with low confidence or disagreement.
     """
     options = IngestOptions(
         source_name=source,
@@ -77,7 +101,10 @@ def ingest(
         topic_prefix=prefix,
     )
     sent = is_sent(path)
-    frames = None if sent else source_named(path, labels=labels, layout=layout)
+    thresholds = Thresholds(confidence_below, disagreement_above)
+    frames = (
+        None if sent else source_named(path, labels=labels, layout=layout, thresholds=thresholds)
+    )
     folder = state if ledger_url or blobs_url else made(state)
     with stores(folder, ledger_url, blobs_url) as (ledger, blobs):
         if frames is None:

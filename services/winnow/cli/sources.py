@@ -7,18 +7,24 @@ from pathlib import Path
 from winnow.adapters.frame_sources.bdd100k import BOXES, Bdd100kSource
 from winnow.adapters.frame_sources.bdd100k_file import ATTRIBUTES
 from winnow.adapters.frame_sources.open import open_source
+from winnow.adapters.frame_sources.payload_answer import Thresholds
+from winnow.adapters.frame_sources.payload_log import PayloadLogSource
 from winnow.domain.errors import BadInput
 from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.ports.frame_source import FrameSource
 from winnow.testing.roads.setting import is_roads, setting_of
 
 BDD100K = "bdd100k"
+PAYLOAD_LOG = "payload-log"
 CLASS = "class"
+DEFAULTS = Thresholds()
 LABELS = (CLASS, BOXES, *ATTRIBUTES)
 """What `--labels` may say: a class, boxes, or which attribute of BDD100K is the class."""
 
 
-def source_named(path: Path, *, labels: str = "", layout: str = "") -> FrameSource:
+def source_named(
+    path: Path, *, labels: str = "", layout: str = "", thresholds: Thresholds = DEFAULTS
+) -> FrameSource:
     """Give the source that lies at a path, or the simulated town that `roads:…` names.
 
     Parameters
@@ -27,19 +33,34 @@ def source_named(path: Path, *, labels: str = "", layout: str = "") -> FrameSour
         One of `LABELS`; empty: boxes of a simulated town, which has no others, else classes. The
         class of a frame of BDD100K is its weather, unless another attribute is named.
     layout
-        `bdd100k`; empty: found out by what lies there.
+        `bdd100k`, or `payload-log`: records of KServe's payload logger; empty: found out by what
+        lies there.
+    thresholds
+        Which answers of a payload log make candidates.
 
     Raises
     ------
     BadInput
-        Nothing lies there, something else, or a town that cannot be; or labels that it has not.
+        Nothing lies there, something else, or a town that cannot be; or labels or thresholds for
+        what has none.
     """
     if labels and labels not in LABELS:
         msg = f"--labels: expected {' or '.join(LABELS)}, found {labels!r}"
         raise BadInput(msg)
-    if layout not in ("", BDD100K):
-        msg = f"--format: expected {BDD100K}, or none (then it is found out), found {layout!r}"
+    if layout not in ("", BDD100K, PAYLOAD_LOG):
+        msg = (
+            f"--format: expected {BDD100K}, {PAYLOAD_LOG}, or none (then it is found out), "
+            f"found {layout!r}"
+        )
         raise BadInput(msg)
+    if layout == PAYLOAD_LOG:
+        if labels:
+            msg = f"{path}: expected no --labels, as a payload log knows none, found {labels!r}"
+            raise BadInput(msg)
+        return PayloadLogSource(path, thresholds=thresholds)
+    if thresholds != DEFAULTS:
+        msg = f"--confidence-below and --disagreement-above: expected --format {PAYLOAD_LOG}"
+        raise BadInput(msg + f", found {layout or 'none'}")
     attribute = labels if labels in ATTRIBUTES else ATTRIBUTES[0]
     if layout:
         return Bdd100kSource(path, labels=BOXES if labels == BOXES else attribute)

@@ -22,6 +22,8 @@ class SourceFrame:
     captured_at: datetime | None = None
     site: str = ""
     sensor: str = "camera"
+    vehicle: str = ""
+    """Empty: the one that the whole source is said to come from."""
     privacy_blocked: bool = False
     calibrated: bool = True
     tags: Mapping[str, str] = field(default_factory=dict)

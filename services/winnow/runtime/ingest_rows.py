@@ -36,7 +36,13 @@ def identity_of(frame: SourceFrame, *, source: str, sha256: str) -> FrameId:
 
 
 def row_of(frame: SourceFrame, *, frame_id: FrameId, ref: BlobRef, pos: int, vehicle: str) -> Row:
-    """Give the row of `FRAMES` (and the label, for `HOLDOUT`)."""
+    """Give the row of `FRAMES` (and the label, for `HOLDOUT`).
+
+    Parameters
+    ----------
+    vehicle
+        Of frames that do not say theirs.
+    """
     return {
         "frame_id": frame_id,
         "bucket": ref.bucket,
@@ -47,7 +53,7 @@ def row_of(frame: SourceFrame, *, frame_id: FrameId, ref: BlobRef, pos: int, veh
         "captured_at": frame.captured_at or UNKNOWN_TIME + timedelta(seconds=pos),
         "session": frame.session,
         "sensor": frame.sensor,
-        "vehicle": vehicle,
+        "vehicle": frame.vehicle or vehicle,
         "site": frame.site,
         "tags": json.dumps(dict(frame.tags), sort_keys=True, separators=(",", ":")),
         "privacy_blocked": frame.privacy_blocked,

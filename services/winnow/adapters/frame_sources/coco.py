@@ -5,7 +5,7 @@ from __future__ import annotations
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from winnow.adapters.frame_sources.media import (
     media_type_of,
     read_frame_file,
 )
+from winnow.adapters.frame_sources.times import time_of
 from winnow.domain.boxes import label_of
 from winnow.domain.errors import BadInput
 from winnow.domain.labels import CLASSIFICATION, DETECTION
@@ -181,7 +182,6 @@ class CocoSource:
 
 def _time(text: str) -> datetime | None:
     try:
-        parsed = datetime.fromisoformat(text)
-    except ValueError:
+        return time_of(text)
+    except BadInput:
         return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)

@@ -33,7 +33,7 @@ class FolderSource:
 
     def __init__(self, root: Path, *, has_classes: bool = True) -> None:
         self._root, self._has_classes = root.resolve(), has_classes
-        found = sorted(path for path in self._root.rglob("*") if _visible(path, self._root))
+        found = sorted(path for path in self._root.rglob("*") if visible(path, self._root))
         files = [path for path in found if path.is_file()]
         self._images = [path for path in files if path.suffix.lower() in IMAGE_TYPES]
         self._n_others = len(files) - len(self._images)
@@ -115,6 +115,7 @@ class FolderSource:
         return 0 if len(tops) > 1 else None
 
 
-def _visible(path: Path, root: Path) -> bool:
+def visible(path: Path, root: Path) -> bool:
+    """Tell whether nothing on the way from the root to a file is hidden."""
     hidden = any(part.startswith((".", "__")) for part in path.relative_to(root).parts)
     return not hidden

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path, PurePosixPath
 
 from winnow.domain.errors import BadInput
@@ -25,6 +26,17 @@ FRAME_BYTES_MAX = 256 * 1024 * 1024
 def media_type_of(name: str) -> str:
     """Give the media type by the file's ending; unknown endings are plain bytes."""
     return IMAGE_TYPES.get(PurePosixPath(name).suffix.lower(), "application/octet-stream")
+
+
+def media_type_in(data: bytes) -> str:
+    """Give the media type by the bytes themselves; what is no image is plain bytes."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(io.BytesIO(data)) as image:
+            return Image.MIME.get(image.format or "", "application/octet-stream")
+    except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
+        return "application/octet-stream"
 
 
 def check_frame_bytes(size_bytes: int, *, where: str) -> None:
