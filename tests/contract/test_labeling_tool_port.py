@@ -8,8 +8,10 @@ from typing import NamedTuple
 import pytest
 
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.boxes import Box, boxes_of, label_of
 from winnow.domain.errors import Conflict, Retryable
 from winnow.domain.ids import BatchId, FrameId, TaskId, task_id_of
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.ports.labeling_tool import Answer, LabelingTool, PreAnnotation, Project, WorkItem
 from winnow.testing.manual_clock import ManualClock
 from winnow.testing.scripted_annotators import ScriptedAnnotators
@@ -18,6 +20,8 @@ from winnow.testing.scripted_crowd import CrowdOptions, CrowdRole
 BATCH = BatchId("r1-batch")
 FRAME = BlobRef("files", "frames/ab", "ab" * 32, 100, "image/png")
 PROJECT = Project(BATCH, ("cat", "dog", "owl"), "Choose.", "cd" * 32)
+BOXES = replace(PROJECT, batch_id=BatchId("r2-batch"), instructions="Draw.", label_kind=DETECTION)
+SHOWN = label_of([Box("cat", 4, 4, 20, 12)])
 ALL_AT_ONCE = 1000
 
 
@@ -33,7 +37,15 @@ def truth(frame_id: FrameId) -> str:
     return PROJECT.class_names[int(frame_id, 16) % 3]
 
 
-def scripted(tmp_path: Path, options: CrowdOptions) -> Opened:
+def true_boxes(frame_id: FrameId) -> str:
+    """Give one animal; of every fourth frame none."""
+    number = int(frame_id, 16)
+    return label_of([Box(truth(frame_id), 4, 4, 20, 12)] if number % 4 else [])
+
+
+def scripted(
+    tmp_path: Path, options: CrowdOptions, *, truth: Callable[[FrameId], str] = truth
+) -> Opened:
     clock = ManualClock()
 
     def again() -> LabelingTool:
@@ -46,6 +58,23 @@ def scripted(tmp_path: Path, options: CrowdOptions) -> Opened:
 def opened(tmp_path: Path) -> Opened:
     """Answers come after some time, some of them twice."""
     return scripted(tmp_path, CrowdOptions(lag_seconds=60, duplicate_share=0.3, seed=7))
+
+
+@pytest.fixture(params=["scripted"])
+def drawing(tmp_path: Path) -> Opened:
+    """The same tool where boxes are asked for."""
+    options = CrowdOptions(lag_seconds=60, duplicate_share=0.3, seed=7)
+    return scripted(tmp_path, options, truth=true_boxes)
+
+
+def box_item(number: int, *, shown: str = "") -> WorkItem:
+    frame_id = FrameId(f"{number:032x}")
+    return replace(
+        item(number),
+        task_id=task_id_of(BOXES.batch_id, frame_id, 0, 1),
+        batch_id=BOXES.batch_id,
+        pre_annotation=PreAnnotation(shown, 0.8, "c0") if shown else None,
+    )
 
 
 def item(number: int, *, slot: int = 0, excluded: tuple[str, ...] = ()) -> WorkItem:
@@ -194,6 +223,29 @@ def test_slots_of_one_frame_go_to_different_people(opened: Opened) -> None:
         assert len({by_task[item(number, slot=slot).task_id] for slot in range(3)}) == 3
 
 
+def test_where_boxes_are_asked_for_every_answer_is_boxes_of_the_projects_classes(
+    drawing: Opened,
+) -> None:
+    project_id = drawing.tool.ensure_project(BOXES)
+    items = [box_item(number, shown=SHOWN if number % 2 else "") for number in range(30)]
+    drawing.tool.submit(project_id, items)
+    drawing.clock.advance(hours=1)
+    answers, _ = drain(drawing.tool)
+    assert answered(answers) == {one.task_id for one in items}
+    drawn = [answer for answer in answers if not answer.skipped]
+    assert any(answer.label == "[]" for answer in drawn), "a frame without objects is an answer"
+    for answer in drawn:
+        boxes = boxes_of(answer.label, class_names=BOXES.class_names)
+        assert label_of(boxes) == answer.label, "the text that stands for these boxes"
+        assert answer.effort_ms > 0
+
+
+def test_a_project_of_classes_is_not_found_again_as_one_of_boxes(drawing: Opened) -> None:
+    drawing.tool.ensure_project(BOXES)
+    with pytest.raises(Conflict):
+        drawing.again().ensure_project(replace(BOXES, label_kind=CLASSIFICATION))
+
+
 # What only the scripted crowd promises.
 
 
@@ -235,6 +287,33 @@ def test_scripted_reviewers_pass_right_labels_and_correct_wrong_ones(tmp_path: P
     for answer, frame_id in _with_frames(drain(opened.tool)[0]):
         assert answer.annotator.startswith("reviewer")
         assert answer.label == ("passed" if truth(frame_id) == "cat" else truth(frame_id))
+
+
+def test_scripted_people_keep_a_good_box_to_the_pixel_and_draw_it_faster(tmp_path: Path) -> None:
+    options = CrowdOptions(accuracy=1.0, accuracy_spread=0.0)
+    cat = "3" + "0" * 31
+    efforts = {}
+    for shown in (SHOWN, ""):
+        opened = scripted(tmp_path / (shown and "shown"), options, truth=lambda _: SHOWN)
+        opened.tool.submit(opened.tool.ensure_project(BOXES), [box_item(int(cat, 16), shown=shown)])
+        ((answer,), _) = drain(opened.tool)
+        efforts[shown] = answer.effort_ms
+        assert (answer.label == SHOWN) or not shown
+    assert efforts[SHOWN] < efforts[""]
+
+
+def test_scripted_reviewers_of_boxes_pass_what_overlaps_and_draw_what_does_not(
+    tmp_path: Path,
+) -> None:
+    options = CrowdOptions(role=CrowdRole.REVIEW, accuracy=1.0, accuracy_spread=0.0)
+    opened = scripted(tmp_path, options, truth=lambda _: SHOWN)
+    near, far = label_of([Box("cat", 5, 4, 19, 12)]), label_of([Box("cat", 30, 20, 8, 8)])
+    items = [box_item(1, shown=near), box_item(2, shown=far)]
+    opened.tool.submit(opened.tool.ensure_project(BOXES), items)
+    said = {answer.task_id: answer.label for answer in drain(opened.tool)[0]}
+    assert said[items[0].task_id] == "passed"
+    (drawn,) = boxes_of(said[items[1].task_id])
+    assert (drawn.class_name, drawn.x < 10) == ("cat", True)
 
 
 def test_careless_people_accept_what_is_shown_faster_than_anyone_can_look(tmp_path: Path) -> None:
