@@ -9,11 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ingest.images import class_folder, write_folder
+from tests.unit.ingest.images import class_folder, coco_folder, write_folder
+from winnow.adapters.file_blobs import FileBlobs
+from winnow.adapters.frame_sources.coco import NOTHING
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli import app
+from winnow.contracts.artifacts import read_table
+from winnow.contracts.tables import ORACLE
 from winnow.domain.ids import BudgetId, Micros, Period, derived_uuid
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.domain.money import Allocate, Budget, BudgetKind, Unit
+from winnow.domain.tables import SOURCES, SourceRow
 
 
 def run(*arguments: object) -> int:
@@ -38,6 +44,16 @@ def funded(state: Path) -> Path:
     return state
 
 
+def known_labels(state: Path) -> tuple[SourceRow, list[str]]:
+    """Give the one source that was registered, and what is known of its frames."""
+    ledger, blobs = SqliteLedger(state / "ledger.db"), FileBlobs(state / "blobs")
+    with ledger.snapshot() as view:
+        (source,) = view.records.find(SOURCES)
+    ledger.close()
+    assert source.oracle is not None
+    return source, read_table(blobs, source.oracle, ORACLE)["label"].to_pylist()
+
+
 def topics_stated(state: Path) -> set[str]:
     with closing(sqlite3.connect(state / "ledger.db")) as db:
         return {topic for (topic,) in db.execute("SELECT topic FROM outbox")}
@@ -55,6 +71,60 @@ def test_it_says_what_was_registered_and_how_it_was_read(
     assert "holdout: 2 frames; whole clusters, of 8" in said
     assert run("ingest", pets, "--holdout", 0.25, "--state", state) == 0
     assert "8 already known; 0 bytes paid for" in capsys.readouterr().out
+
+
+BOXES_OF_THREE = {
+    '[{"box":[0,0,12,12],"class":"car"},{"box":[0,0,2,2],"class":"sign"}]',
+    '[{"box":[0,0,2,2],"class":"car"},{"box":[0,0,12,12],"class":"sign"}]',
+    "[]",
+}
+
+
+@pytest.mark.parametrize(
+    ("asked", "kind", "class_names", "expected"),
+    [
+        (["--labels", "boxes"], DETECTION, ("car", "sign"), BOXES_OF_THREE),
+        (["--labels", "class"], CLASSIFICATION, ("car", "sign", NOTHING), {"car", "sign", NOTHING}),
+        ([], CLASSIFICATION, ("car", "sign", NOTHING), {"car", "sign", NOTHING}),
+    ],
+)
+def test_labels_says_what_is_known_of_a_coco_files_frames(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    asked: list[str],
+    kind: str,
+    class_names: tuple[str, ...],
+    expected: set[str],
+) -> None:
+    state = funded(tmp_path / "state")
+    coco = coco_folder(tmp_path / "roads", archive=False, images=[{}, {}, {}])
+    assert run("ingest", coco, *asked, "--state", state) == 0
+    assert f"classes: {', '.join(class_names)}" in capsys.readouterr().out
+    source, labels = known_labels(state)
+    assert (source.label_kind, source.class_names) == (kind, class_names)
+    assert set(labels) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "labels", "expected"),
+    [
+        ("pets", "boxes", "expected boxes, which a COCO .json has"),
+        ("pets", "polygons", "--labels: expected class or boxes or weather"),
+        ("roads:town=1,frames=8", "class", "expected --labels boxes"),
+    ],
+)
+def test_labels_that_a_source_does_not_have_are_bad_usage(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    path: str,
+    labels: str,
+    expected: str,
+) -> None:
+    class_folder(tmp_path / "pets")
+    where = tmp_path / path if path == "pets" else path
+    assert run("ingest", where, "--labels", labels, "--state", tmp_path / "state") == 2
+    assert expected in capsys.readouterr().err
+    assert not (tmp_path / "state").exists()
 
 
 def test_a_folder_without_images_ends_with_bad_usage_and_leaves_no_state(
