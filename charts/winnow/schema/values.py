@@ -95,6 +95,24 @@ class ServiceAccount(Values):
     )
 
 
+class Committee(Values):
+    """How rollout serves committees on KServe, with the image `committee`."""
+
+    enabled: bool = Field(default=False, description="False: members answer inside scoring.")
+    namespace: KubernetesName | Literal[""] = Field(
+        default="",
+        description="Empty: the release's. Another one needs a Secret of the connections' name.",
+    )
+    service_account: KubernetesName | Literal[""] = Field(
+        default="", description="Of the servers' pods; empty: the namespace's default one."
+    )
+    replicas: int = Field(default=1, ge=1, description="Pods of each InferenceService.")
+    torch_threads: int = Field(default=1, ge=1, description="Cores that each pod computes on.")
+    resources: Resources = Resources()
+    node_selector: dict[str, str] = {}
+    tolerations: list[dict[str, str | int]] = []
+
+
 class Defaults(Values):
     """What holds for every service that does not say otherwise."""
 
@@ -148,6 +166,7 @@ class Chart(Values):
     run_as_user: int = Field(default=10001, ge=1, description="Any number but that of root.")
     pod_annotations: dict[str, str] = {}
     defaults: Defaults = Defaults()
+    committee: Committee = Committee()
     services: dict[ServiceName, Service]
     global_: dict[str, JsonValue] = Field(
         default={}, alias="global", description="What Helm gives to subcharts; not used."

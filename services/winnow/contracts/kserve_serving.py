@@ -26,4 +26,4 @@ class KServeServing(BaseModel):
         description='Requests and limits; `{"limits": {"nvidia.com/gpu": "1"}}` for a GPU.',
     )
     node_selector: dict[str, str] = Field(default={}, description="Of the pods.")
-    tolerations: tuple[dict[str, str], ...] = Field(default=(), description="Of the pods.")
+    tolerations: tuple[dict[str, str | int], ...] = Field(default=(), description="Of the pods.")

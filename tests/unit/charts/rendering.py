@@ -18,6 +18,8 @@ MODELS = {
     "Deployment": "V1Deployment",
     "PersistentVolumeClaim": "V1PersistentVolumeClaim",
     "PodDisruptionBudget": "V1PodDisruptionBudget",
+    "Role": "V1Role",
+    "RoleBinding": "V1RoleBinding",
     "Secret": "V1Secret",
     "Service": "V1Service",
     "ServiceAccount": "V1ServiceAccount",

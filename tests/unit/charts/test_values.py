@@ -40,6 +40,7 @@ def test_the_defaults_are_valid() -> None:
         ({"httpPort": 80}, "httpPort"),
         ({"connections": {}}, "existingSecret"),
         ({"image": {"tag": "no spaces"}}, "tag"),
+        ({"committee": {"namespace": "Not A Name"}}, "namespace"),
         ({"services": {"Labeling-Gateway": {}}}, "Labeling-Gateway"),
         ({"services": {"qa": {"replicas": -1}}}, "replicas"),
         ({"services": {"qa": {"resources": {"limits": {"memory": "much"}}}}}, "memory"),

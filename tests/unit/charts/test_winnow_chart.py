@@ -1,11 +1,14 @@
 """What the Winnow chart makes: asserted on as typed objects."""
 
+import json
 from typing import Any
 
 import pytest
 
+from rollout.settings import RolloutSettings
 from tests.unit.charts.rendering import Rendered, refusal, render
 from tests.unit.charts.test_values import SERVICES
+from winnow.contracts.kserve_serving import KServeServing
 
 MANY = {
     "image": {"registry": "registry.example.com/team", "tag": "1.2.3", "pullSecrets": ["pull"]},
@@ -194,9 +197,86 @@ def test_a_service_may_have_secrets_an_identity_and_a_place(many: Rendered) -> N
     assert deployment.spec.template.spec.tolerations[0].key == "spot"
 
 
+ON_KSERVE = {
+    "image": {"registry": "registry.example.com", "tag": "1.2.3"},
+    "committee": {
+        "enabled": True,
+        "namespace": "serving",
+        "torchThreads": 2,
+        "resources": {"limits": {"nvidia.com/gpu": 1}},
+        "nodeSelector": {"pool": "gpu"},
+        "tolerations": [{"key": "spot", "operator": "Exists", "tolerationSeconds": 300}],
+    },
+}
+
+
+def test_rollout_is_told_how_committees_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    rendered = render("winnow", ON_KSERVE)
+    for name, value in rendered.one("ConfigMap", "winnow-rollout").data.items():
+        monkeypatch.setenv(name, value)
+    for address in ("LEDGER", "BUS", "BLOBS"):
+        monkeypatch.setenv(f"WINNOW_ROLLOUT_{address}_URL", "from:///the/secret")
+    settings = RolloutSettings()
+    serving = settings.kserve
+    assert settings.deployments == "kserve"
+    assert serving is not None
+    assert serving == KServeServing(
+        namespace="serving",
+        image="registry.example.com/winnow/committee:1.2.3",
+        blobs_secret="winnow-connections",
+        torch_threads=2,
+        resources={
+            "requests": {"cpu": "500m", "memory": "1Gi"},
+            "limits": {"memory": "4Gi", "nvidia.com/gpu": "1"},
+        },
+        node_selector={"pool": "gpu"},
+        tolerations=({"key": "spot", "operator": "Exists", "tolerationSeconds": 300},),
+    )
+    assert serving.model_fields_set == set(KServeServing.model_fields), "the chart says all of it"
+
+
+def test_rollout_alone_may_make_and_remove_inference_services() -> None:
+    rendered = render("winnow", ON_KSERVE)
+    (role,), (binding,) = rendered.all("Role").values(), rendered.all("RoleBinding").values()
+    (rule,) = role.rules
+    assert role.metadata.namespace == binding.metadata.namespace == "serving"
+    assert (rule.api_groups, rule.resources) == (["serving.kserve.io"], ["inferenceservices"])
+    assert set(rule.verbs) == {"get", "list", "create", "patch", "delete"}
+    assert (binding.role_ref.kind, binding.role_ref.name) == ("Role", role.metadata.name)
+    (subject,) = binding.subjects
+    assert (subject.kind, subject.name, subject.namespace) == (
+        "ServiceAccount",
+        rendered.one("Deployment", "winnow-rollout").spec.template.spec.service_account_name,
+        "loop",
+    )
+    with_token = [
+        name
+        for name, deployment in rendered.all("Deployment").items()
+        if deployment.spec.template.spec.automount_service_account_token
+    ]
+    assert with_token == ["winnow-rollout"]
+
+
+def test_committees_are_served_in_the_namespace_of_the_release_unless_told_otherwise() -> None:
+    rendered = render("winnow", {"committee": {"enabled": True}})
+    told = rendered.one("ConfigMap", "winnow-rollout").data["WINNOW_ROLLOUT_KSERVE"]
+    assert json.loads(told)["namespace"] == "loop"
+    assert rendered.one("Role", "winnow-rollout").metadata.namespace == "loop"
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"committee": {"enabled": True}, "services": {"rollout": {"enabled": False}}}]
+)
+def test_without_committees_on_kserve_nobody_may_ask_kubernetes(values: dict[str, object]) -> None:
+    rendered = render("winnow", values)
+    assert not rendered.all("Role")
+    assert not rendered.all("RoleBinding")
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [
+        ({"committee": {"enabled": True, "replicas": 0}}, "replicas"),
         ({"image": {"tag": "latest"}}, "expected a tag that always means the same image"),
         ({"topicPrefx": "x"}, "topicPrefx"),
         ({"services": {"qa": {"replicas": "two"}}}, "replicas"),
