@@ -248,6 +248,62 @@ def test_detection_comes_as_information_and_boxes(world: World) -> None:
     assert answer.compute_ms == 6
 
 
+@pytest.mark.parametrize(
+    ("tensors", "found"),
+    [
+        ({serving.INFORMATION: np.zeros((5, 3), np.float32)}, r"found float32 \(5, 3\)"),
+        ({serving.INFORMATION: np.zeros((5, 4), np.float16)}, r"found float16 \(5, 4\)"),
+        ({serving.BOXES: [b"[]"] * 4}, "expected boxes of 5 frames, found 4"),
+        ({serving.MEMBERS: [b"m0", b"m7"]}, "expected members among m0, m1, m2, found m7"),
+    ],
+)
+def test_wrong_shapes_of_detection_are_told_too(
+    world: World, tensors: dict[str, object], found: str
+) -> None:
+    world.serve(*MEMBERS, trouble=lambda call: detecting(*MEMBERS)(call) | tensors)
+    committee = world.loaded(Calls(frames_per_request=5, in_flight_max=1))
+    with pytest.raises(SchemaMismatch, match=found):
+        committee.score(VERSION, FRAMES)
+
+
+def test_detectors_that_hang_are_asked_again_later(world: World) -> None:
+    released = threading.Event()
+    world.stack.callback(released.set)
+
+    def trouble(call: int) -> dict[str, object]:
+        if call == 1:
+            released.wait(timeout=30)
+        return detecting(*MEMBERS)(call)
+
+    world.serve(*MEMBERS, trouble=trouble)
+    committee = world.loaded(
+        Calls(deadline_seconds=2.0, frames_per_request=5, in_flight_max=1, attempts_max=1)
+    )
+    with pytest.raises(Retryable, match=r"an answer of a member, found none .*within 2 s"):
+        committee.score(VERSION, FRAMES)
+    released.set()
+    assert committee.score(VERSION, FRAMES).members_answered == MEMBERS
+
+
+def test_detectors_of_another_round_give_neither_scores_nor_maps(world: World) -> None:
+    model = world.serve(*MEMBERS, trouble=detecting(*MEMBERS))
+    committee = world.loaded(Calls(frames_per_request=5))
+    model.version = "c2@000000000000"
+    for ask in (committee.score, committee.maps):
+        with pytest.raises(SchemaMismatch, match=r"expected answers of committee c3@.*found c2@"):
+            ask(VERSION, FRAMES[:5])
+
+
+def test_detectors_that_miss_one_request_of_several_are_asked_again(world: World) -> None:
+    def trouble(call: int) -> dict[str, object]:
+        return detecting(*(MEMBERS if call else ("m0", "m2")))(call)
+
+    world.serve(*MEMBERS, trouble=trouble)
+    committee = world.loaded(Calls(frames_per_request=5, in_flight_max=1))
+    with pytest.raises(Retryable, match="expected the same members in each answer of maps' infor"):
+        committee.score(VERSION, FRAMES)
+
+
 def test_detection_is_not_spread_over_endpoints(world: World) -> None:
     world.serve("m0", trouble=detecting("m0"))
     world.serve("m1", "m2", trouble=detecting("m1", "m2"))

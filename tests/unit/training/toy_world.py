@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import io
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -103,13 +105,15 @@ def put_dataset(
     n: int = 30,
     policy: Policy = POLICY,
     holdouts: tuple[BlobRef, ...] | None = None,
+    labels: Mapping[int, str] = MappingProxyType({}),
+    class_names: tuple[str, ...] = CLASSES,
 ) -> BlobRef:
-    """Store a dataset snapshot of n labels; give its reference."""
-    labels, refs = put_frames(blobs, 0, n)
+    """Store a dataset snapshot of n labels (some replaced by `labels`); give its reference."""
+    texts, refs = put_frames(blobs, 0, n)
     columns = {
         "frame_id": [frame_id(pos) for pos in range(n)],
         **columns_of(refs),
-        "label": labels,
+        "label": [labels.get(pos, text) for pos, text in enumerate(texts)],
         "revision": [1] * n,
         "round_id": ["r0"] * n,
         "state": ["approved_for_training"] * n,
@@ -121,7 +125,7 @@ def put_dataset(
         round_id="r0",
         promotion_seq=1,
         label_task="classification",
-        class_names=CLASSES,
+        class_names=class_names,
         allowed_use="production_training",
         table=table,
         n_labels=n,
