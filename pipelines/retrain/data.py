@@ -18,12 +18,16 @@ from winnow.contracts.references import COLUMNS, frame_refs
 from winnow.contracts.tables import DATASET, HOLDOUT
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput
+from winnow.estimation import inclusion_weights, training_weights
+from winnow.policy.training_section import TrainingSection
 from winnow.ports.blobs import Blobs
 from winnow.tasks.evaluation import Grouping
 from winnow.tasks.examples import Examples, Values, resized
 from winnow.tasks.task import Task
 
 ARRAY = "application/x-npy"
+WEIGHTS = ("inclusion_probability", "lure_weight")
+"""Columns of a data set that say how a frame came to have its label."""
 MISTAKES_SHOWN = 5
 SLICED = ("site", "sensor", "vehicle")
 """Columns of the holdout that are looked at value by value, beside the tags."""
@@ -37,6 +41,7 @@ class Labeled:
     frame: BlobRef
     label: str
     inclusion_probability: float | None = None
+    lure_weight: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Pack(Manifest):
     counts: BlobRef
     sizes: BlobRef
     inclusion_probabilities: tuple[float | None, ...]
+    lure_weights: tuple[float | None, ...] = ()
+    """Empty in packs of earlier versions."""
     n_left_out: int
     """Frames that could not be read; of a holdout also those whose label does not fit."""
 
@@ -81,9 +88,8 @@ def training_labels(blobs: Blobs, dataset: Dataset) -> list[Labeled]:
     BadInput
         A frame is also in a holdout: what is measured there would be worth nothing.
     """
-    columns = ["frame_id", *COLUMNS, "label", "inclusion_probability"]
-    table = read_table(blobs, dataset.table, DATASET, columns=columns)
-    labels = list(_labels(table, table.column("inclusion_probability").to_pylist()))
+    columns = ["frame_id", *COLUMNS, "label", *WEIGHTS]
+    labels = list(_labels(read_table(blobs, dataset.table, DATASET, columns=columns), *WEIGHTS))
     held_out = {one.frame_id for one in holdout_labels(blobs, dataset)}
     if both := sorted(held_out & {one.frame_id for one in labels}):
         shown = ", ".join(both[:MISTAKES_SHOWN])
@@ -96,7 +102,7 @@ def holdout_labels(blobs: Blobs, dataset: Dataset) -> list[Labeled]:
     """Give the labels of all holdouts."""
     columns = ["frame_id", *COLUMNS, "label"]
     tables = [read_table(blobs, ref, HOLDOUT, columns=columns) for ref in dataset.holdouts]
-    return [one for table in tables for one in _labels(table, [None] * table.num_rows)]
+    return [one for table in tables for one in _labels(table)]
 
 
 def holdout_grouping(
@@ -169,6 +175,32 @@ def labels_by_class(values: Values, class_names: Sequence[str]) -> dict[str, int
     return dict(zip(class_names, counts.tolist(), strict=True))
 
 
+def label_weights(
+    document: Pack, training: TrainingSection, rows: npt.NDArray[np.intp]
+) -> npt.NDArray[np.float64]:
+    """Give how much some labels count in the loss: as the policy says, all 1 by default.
+
+    Raises
+    ------
+    BadInput
+        An inclusion probability outside (0, 1].
+    """
+    known = known_weights(document, training)
+    given = [known[row] for row in rows.tolist()]
+    if training.weights == "inclusion":
+        return inclusion_weights(given, weight_max=training.weight_max)
+    once = np.array([1.0 if one is None else one for one in given])
+    return training_weights(once, weight_max=training.weight_max)
+
+
+def known_weights(document: Pack, training: TrainingSection) -> tuple[float | None, ...]:
+    """Give of each label what its weight is made of, None where undefined: it counts once."""
+    if training.weights == "inclusion":
+        return document.inclusion_probabilities
+    nothing = (None,) * len(document.frame_ids)
+    return document.lure_weights or nothing if training.weights == "lure" else nothing
+
+
 def calibration_mask(frame_ids: Sequence[str], share: float) -> npt.NDArray[np.bool_]:
     """Tell which frames fit the temperature instead of training: by hash, the same every round.
 
@@ -191,9 +223,9 @@ def get_array(blobs: Blobs, ref: BlobRef) -> npt.NDArray[np.generic]:
     return array
 
 
-def _labels(table: pa.Table, probabilities: Sequence[float | None]) -> Iterator[Labeled]:
-    ids, labels = (table.column(name).to_pylist() for name in ("frame_id", "label"))
-    rows = zip(ids, frame_refs(table), labels, probabilities, strict=True)
+def _labels(table: pa.Table, *more: str) -> Iterator[Labeled]:
+    ids, *columns = (table.column(name).to_pylist() for name in ("frame_id", "label", *more))
+    rows = zip(ids, frame_refs(table), *columns, strict=True)
     return (Labeled(*row) for row in rows)
 
 
@@ -215,6 +247,7 @@ def _stored(
     return Pack(
         frame_ids=tuple(row.labeled.frame_id for row in rows),
         inclusion_probabilities=tuple(row.labeled.inclusion_probability for row in rows),
+        lure_weights=tuple(row.labeled.lure_weight for row in rows),
         n_left_out=n_left_out,
         **refs,
     )

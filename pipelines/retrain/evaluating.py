@@ -8,7 +8,15 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from retrain.data import Pack, holdout_grouping, labels_by_class, put_array, unpack
+from retrain.data import (
+    Pack,
+    holdout_grouping,
+    known_weights,
+    label_weights,
+    labels_by_class,
+    put_array,
+    unpack,
+)
 from retrain.orders import Trained, prefix_of
 from winnow.calibration.reliability import ReliabilityBin
 from winnow.contracts.artifacts import read_manifest, write_manifest
@@ -16,7 +24,7 @@ from winnow.contracts.manifests import Dataset, Evaluation, Member, Members, Sto
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import TrainingFailed
 from winnow.domain.ids import RoundId, committee_version_of, derived_uuid
-from winnow.estimation import effective_sample_size, inclusion_weights
+from winnow.estimation import effective_sample_size
 from winnow.policy.model import Policy, parse_policy
 from winnow.ports.blobs import Blobs
 from winnow.stopping import mean_normalised_entropy
@@ -74,8 +82,10 @@ def evaluated_members(
         curves=found.curves,
         rare_classes=rare,
         n_training=labels,
-        effective_sample_size=_effective(policy, learned),
-        notes=_notes(trained, labels, learned, found, n_holdout=len(holdout)),
+        effective_sample_size=effective_sample_size(
+            label_weights(learned, policy.training, np.arange(len(learned.frame_ids)))
+        ),
+        notes=_notes(trained, labels, learned, found, policy, n_holdout=len(holdout)),
     )
     return _members(blobs, snapshot, dataset, trained, evaluation), evaluation
 
@@ -113,20 +123,12 @@ def _rng(seed: int, round_id: str) -> np.random.Generator:
     return np.random.Generator(np.random.Philox(key=key))
 
 
-def _effective(policy: Policy, learned: Pack) -> float:
-    if policy.training.weights == "none":
-        return float(len(learned.frame_ids))
-    weights_N = inclusion_weights(
-        learned.inclusion_probabilities, weight_max=policy.training.weight_max
-    )
-    return effective_sample_size(weights_N)
-
-
 def _notes(
     trained: Sequence[Trained],
     labels: Mapping[str, int],
     learned: Pack,
     found: Evaluated,
+    policy: Policy,
     *,
     n_holdout: int,
 ) -> tuple[str, ...]:
@@ -135,6 +137,10 @@ def _notes(
         notes.append(f"no label to learn from: {', '.join(empty)}")
     if learned.n_left_out:
         notes.append(f"{learned.n_left_out} labeled frames could not be read")
+    weights = policy.training.weights
+    unknown = known_weights(learned, policy.training).count(None)
+    if weights != "none" and unknown:
+        notes.append(f"weights {weights}: undefined for {unknown} labels, which count once")
     if not n_holdout:
         notes.append("no labeled holdout frame: nothing is measured")
     elif not found.intervals:

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from retrain.data import Pack, calibration_mask, unpack
+from retrain.data import Pack, calibration_mask, label_weights, unpack
 from retrain.orders import Order, Trained, prefix_of
 from retrain.settings import RetrainSettings
 from winnow.contracts.manifests import Member
 from winnow.domain.errors import TrainingFailed
-from winnow.estimation import inclusion_weights
 from winnow.ports.blobs import Blobs
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.devices import chosen_device
@@ -80,15 +79,12 @@ def learned_examples(
 ) -> Examples:
     """Give what the member learns from: all that calibrates nothing, or a bootstrap sample of it.
 
-    With `training.weights` each counts by how unlikely it was that its frame was chosen.
+    With `training.weights` each counts by how likely it was that its frame was chosen.
     """
     rows = np.flatnonzero(~kept_out)
-    if order.training.weights == "inclusion":
-        probabilities = [document.inclusion_probabilities[row] for row in rows.tolist()]
-        weights = inclusion_weights(probabilities, weight_max=order.training.weight_max)
-        weights_N = np.ones(len(examples), dtype=np.float32)
-        weights_N[rows] = weights
-        examples = replace(examples, weights_N=weights_N)
+    weights_N = np.ones(len(examples), dtype=np.float32)
+    weights_N[rows] = label_weights(document, order.training, rows)
+    examples = replace(examples, weights_N=weights_N)
     if order.training.bagging:
         counter = np.array([0, 0, 0, _BOOTSTRAP], dtype=np.uint64)
         rng = np.random.Generator(np.random.Philox(key=order.seed, counter=counter))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -129,6 +130,51 @@ def test_inputs_are_left_alone_and_equal_inputs_give_equal_proposals(
     assert [None if array is None else array.tobytes() for array in arrays] == before
     assert first.reasons == second.reasons
     np.testing.assert_array_equal(first.batch, second.batch)
+
+
+@pytest.mark.parametrize("strategy", ["power", "softmax", "rank", "random"])
+def test_batches_weighed_by_lure_have_the_pools_mean_over_all_draws(strategy: str) -> None:
+    n, found, plain = 14, [], []
+    rules = policy(strategy, 6, 0.34, "entropy")
+    everyone = replace(
+        inputs_of(rules, n=n),
+        scored=np.ones(n, np.bool_),
+        probs_NMC=np.random.default_rng(0).dirichlet(np.full(3, 0.2), (n, 2)).astype(np.float32),
+    )
+    losses_N = np.arange(float(n)) if strategy == "random" else propose(everyone).scores
+    for seed in range(600):
+        proposal = propose(replace(everyone, seed=seed))
+        assert (proposal.lure >= 0).all()
+        found.append((proposal.lure * losses_N[proposal.batch]).mean())
+        plain.append(losses_N[proposal.batch].mean())
+    error, plain_error = (np.std(one) / np.sqrt(len(one)) for one in (found, plain))
+    assert abs(np.mean(found) - losses_N.mean()) < 4 * error
+    assert (np.mean(plain) - losses_N.mean() > 4 * plain_error) == (strategy != "random")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"policy": policy("top_k", 6, 0.34)},
+        {"policy": policy("power", 6, 0.34), "scored": np.arange(14) > 0},
+        {
+            "policy": parse_policy(
+                "selection: {batch_size: 6, strategy: power, cold_start: random}\n"
+                "random_arm: {share: 0.34}\n"
+                "constraints: {caps: {session: 1}}\n"
+            ),
+            "sessions": np.array(["s0"] * 9 + ["s1"] * 5),
+        },
+    ],
+)
+def test_where_not_every_frame_could_be_drawn_there_is_no_lure(changes: dict[str, Any]) -> None:
+    probs = np.random.default_rng(0).dirichlet(np.ones(3), (14, 2)).astype(np.float32)
+    scored = changes.get("scored", np.ones(14, np.bool_))
+    inputs = inputs_of(changes["policy"], n=14)
+    changes = {**changes, "scored": scored, "probs_NMC": probs[scored]}
+    proposal = propose(replace(inputs, **changes))
+    assert len(proposal.lure) == len(proposal.batch)
+    assert np.isnan(proposal.lure).all()
 
 
 def test_the_random_arm_cares_for_the_seed_and_the_pool_only() -> None:

@@ -136,4 +136,5 @@ def _added(
         "price_micros": candidate["price_micros"],
         "pre_label": "",
         "pre_label_score": None,
+        "lure_weight": None,
     }

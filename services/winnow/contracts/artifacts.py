@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, ValidationError
 
 from winnow.contracts.manifests import Manifest
+from winnow.contracts.tables import LATER
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
 from winnow.ports.blobs import Blobs
@@ -48,11 +49,32 @@ def table_bytes(table: pa.Table, schema: pa.Schema, *, where: str = "table") -> 
 def read_table(
     blobs: Blobs, ref: BlobRef, schema: pa.Schema, *, columns: list[str] | None = None
 ) -> pa.Table:
-    """Load a table (or some of its columns) after checking digest and schema."""
+    """Load a table (or some of its columns) after checking digest and schema.
+
+    A column of `LATER` that it lacks is null.
+    """
     with blobs.open(ref) as source:
         file = pq.ParquetFile(source)
-        _check(file.schema_arrow, schema, where=ref.key)
-        return file.read(columns=columns)
+        written = _written(file.schema_arrow, schema)
+        _check(file.schema_arrow, written, where=ref.key)
+        lacking = [field for field in schema if field.name not in written.names]
+        if columns is not None:
+            lacking = [field for field in lacking if field.name in columns]
+            columns = [name for name in columns if name not in {one.name for one in lacking}]
+        table = file.read(columns=columns)
+    for field in lacking:
+        table = table.append_column(field, pa.nulls(table.num_rows, field.type))
+    return table
+
+
+def written_schema(blobs: Blobs, ref: BlobRef, schema: pa.Schema) -> pa.Schema:
+    """Give a schema without the columns of `LATER` that a stored table lacks."""
+    with blobs.open(ref) as source:
+        return _written(pq.ParquetFile(source).schema_arrow, schema)
+
+
+def _written(found: pa.Schema, schema: pa.Schema) -> pa.Schema:
+    return pa.schema(one for one in schema if one.name in found.names or one.name not in LATER)
 
 
 def _check(found: pa.Schema, expected: pa.Schema, *, where: str) -> None:

@@ -7,7 +7,7 @@ import hashlib
 import pyarrow as pa
 
 from winnow.contracts.amendments import overlay
-from winnow.contracts.artifacts import read_manifest, read_table, table_bytes
+from winnow.contracts.artifacts import read_manifest, read_table, table_bytes, written_schema
 from winnow.contracts.batches import batch_table, candidates_table, load_inputs, sources_of
 from winnow.contracts.manifests import Batch, Snapshot
 from winnow.contracts.tables import CANDIDATES, batch_schema
@@ -64,6 +64,7 @@ def _amended(blobs: Blobs, proposed: Batch, batch: Batch) -> pa.Table:
 def _compare(
     blobs: Blobs, name: str, recorded: BlobRef, replayed: pa.Table, schema: pa.Schema
 ) -> str:
+    schema = written_schema(blobs, recorded, schema)
     data = table_bytes(replayed, schema, where=name)
     sha256 = hashlib.sha256(data).hexdigest()
     if sha256 == recorded.sha256 and blobs.get(recorded) == data:

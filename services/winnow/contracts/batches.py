@@ -239,6 +239,7 @@ def batch_table(
         "inclusion_probability": _nullable(proposal.inclusion[chosen]),
         "draw_probability": _nullable(proposal.draw[chosen]),
         "price_micros": proposal.price_micros[chosen],
+        "lure_weight": _nullable(proposal.lure),
     }
     if snapshot.label_kind == DETECTION:
         shown = _boxes_shown(blobs, scores, frames["frame_id"].to_pylist(), inputs)

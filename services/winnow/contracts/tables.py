@@ -123,6 +123,7 @@ BATCH = pa.schema(
         ("price_micros", pa.int64()),
         ("pre_label", pa.string()),  # empty without a committee
         ("pre_label_score", pa.float64()),
+        ("lure_weight", pa.float64()),  # see `winnow.estimation.united_weights`; null: undefined
     ]
 )
 
@@ -139,8 +140,12 @@ DATASET = pa.schema(
         ("state", pa.string()),
         ("arm", pa.string()),
         ("inclusion_probability", pa.float64()),
+        ("lure_weight", pa.float64()),
     ]
 )
+
+LATER = frozenset({"lure_weight"})
+"""Columns that tables of earlier versions lack; read, they are null."""
 
 
 def batch_schema(label_kind: str) -> pa.Schema:

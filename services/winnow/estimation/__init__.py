@@ -5,7 +5,7 @@ strategy draws with unequal probabilities nobody knows it, and it is left open. 
 and `hajek` rest on the random arm, with the certain picks standing for themselves;
 `lure_weights` and `lure_mean` rest on the draws of a stochastic strategy, where each has a known
 probability and every frame a chance; `horvitz_thompson_rate` rests on inspections that were drawn
-one by one. `inclusion_weights` makes a training loss that of the pool.
+one by one. `inclusion_weights` and `united_weights` make a training loss that of the pool.
 """
 
 from winnow.estimation.horvitz_thompson import Estimate, Sample, hajek, horvitz_thompson
@@ -16,6 +16,7 @@ from winnow.estimation.lure import (
     lure_mean,
     lure_weights,
     training_weights,
+    united_weights,
 )
 from winnow.estimation.poisson_sampling import horvitz_thompson_rate
 
@@ -31,4 +32,5 @@ __all__ = [
     "lure_mean",
     "lure_weights",
     "training_weights",
+    "united_weights",
 ]

@@ -12,6 +12,7 @@ from winnow.acquisition.reproducible import sum_last
 from winnow.domain.errors import BadInput
 
 Floats = npt.NDArray[np.float64]
+Positions = npt.NDArray[np.intp]
 
 
 def lure_weights(
@@ -79,6 +80,40 @@ def lure_weights(
     share_M = (n_population - n_draws) / (left_M - 1.0)
     weights_M: Floats = 1.0 + share_M * (1.0 / (left_M * q_M) - 1.0)
     return np.maximum(weights_M, 0.0)  # a rounding below 0 where a weight is 0
+
+
+def united_weights(
+    batch: Positions, arm: Positions, drawn: Sequence[int] | Positions, weights_M: Floats
+) -> Floats:
+    """Give the weights of a batch that unites a random arm with the draws of a strategy.
+
+    Parameters
+    ----------
+    batch
+        Positions of its frames, those of arm and draws among them.
+    arm
+        A simple random sample of the population.
+    drawn
+        The first M = size of the batch - size of the arm choices, which are in whatever the arm
+        holds; element *m* weighs `weights_M[m]` by LURE.
+
+    Returns
+    -------
+    numpy.ndarray
+        float64, of each frame of `batch`, at least 0: 1 in the arm, its LURE weight among the
+        draws, their sum in both, and 0 of a choice that only came in because arm and draws overlap:
+        the arm decided about it. The mean of weight times value estimates the population's mean
+        without bias: arm and draws both do, and each counts by its size.
+
+    Examples
+    --------
+    >>> united_weights(np.array([4, 2, 7]), np.array([4]), [4, 2], np.array([0.5, 1.5])).tolist()
+    [1.5, 1.5, 0.0]
+    """
+    weight_of = dict.fromkeys(np.asarray(arm).tolist(), 1.0)
+    for pos, weight in zip(np.asarray(drawn).tolist(), weights_M.tolist(), strict=True):
+        weight_of[pos] = weight_of.get(pos, 0.0) + weight
+    return np.array([weight_of.get(pos, 0.0) for pos in np.asarray(batch).tolist()])
 
 
 def lure_mean(values_M: Floats, weights_M: Floats) -> float:

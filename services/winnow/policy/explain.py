@@ -256,6 +256,12 @@ def _training(policy: Policy) -> Iterator[str]:
             "Labels count by the inverse of the probability with which their frames were chosen, "
             f"at most {training.weight_max:g} times."
         )
+    if training.weights == "lure":
+        yield (
+            "Drawn labels count by LURE, so that their loss is that of the round's pool, at most "
+            f"{training.weight_max:g} times; labels of rounds whose frames were not drawn from the "
+            "whole pool count once."
+        )
     least = training.members_min or policy.scoring.members_min
     yield f"A member that fails is left out; with fewer than {least} the round is halted."
     if training.labels_per_class_min:

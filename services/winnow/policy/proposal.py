@@ -158,6 +158,11 @@ class Proposal:
         return self._spread(record.draws_of(self.decision))
 
     @cached_property
+    def lure(self) -> Floats:
+        """Give [B] how much each frame of the batch weighs in an unbiased mean over the pool."""
+        return record.lure_of(self.decision)
+
+    @cached_property
     def price_micros(self) -> Micros:
         """Give [F] what each frame costs; frames behind a gate have the policy's price."""
         prices = np.full(len(self.gates), self.sizes.price_micros, dtype=np.int64)

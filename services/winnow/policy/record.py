@@ -8,7 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from winnow.acquisition.probabilities import by_blocks, mean_of_members
+from winnow.domain.errors import BadInput
 from winnow.estimation.inclusion import inclusion_of_choices
+from winnow.estimation.lure import lure_weights, united_weights
 from winnow.policy.choice import Choice, Union
 from winnow.policy.inputs import Flags, Floats, Micros, Positions, SelectionInputs, Sizes, Strings
 from winnow.policy.pool import Pool
@@ -68,8 +70,7 @@ def inclusion_of(decision: Decision) -> Floats:
     sizes, n_pool = decision.sizes, len(decision.pool.where)
     picked = [pick.pos for pick in decision.choice.picks]
     priced = _money_decides(decision)
-    if decision.strategy.inclusion == "uniform" and decision.choice.bounds.free and not priced:
-        # Two uniform draws united are a uniform draw.
+    if _uniform(decision):
         return np.full(n_pool, len(decision.union.order) / n_pool if n_pool else 0.0)
     inclusion = np.full(n_pool, sizes.n_random / n_pool if n_pool else 0.0)
     if priced:
@@ -82,6 +83,39 @@ def inclusion_of(decision: Decision) -> Floats:
             batch_size=sizes.n_frames,
         )
     return inclusion
+
+
+def lure_of(decision: Decision) -> Floats:
+    """Give each frame's weight in the batch's unbiased mean over the pool, in rank order.
+
+    See `united_weights`. NaN of all frames where it is not defined: choices that were not drawn,
+    draws that constraints, floors or missing scores kept from some frame, prices that decide which
+    choices come in.
+    """
+    sizes, order = decision.sizes, np.array(decision.union.order, dtype=np.intp)
+    head = decision.choice.picks[: sizes.n_frames - sizes.n_random]
+    undefined: Floats = np.full(len(order), np.nan)
+    if _uniform(decision):
+        return np.ones(len(order))
+    if len(head) < sizes.n_frames - sizes.n_random:
+        return undefined
+    if not _paid_whatever_is_drawn(decision)[: len(head)].all():
+        return undefined
+    try:
+        weights_M = lure_weights(
+            [pick.draw_probability for pick in head],
+            n_population=len(decision.pool.where),
+            drawn_from=[pick.drawn_from for pick in head],
+        )
+    except BadInput:
+        return undefined
+    return united_weights(order, decision.arm.positions, [one.pos for one in head], weights_M)
+
+
+def _uniform(decision: Decision) -> bool:
+    """Tell whether strategy and random arm are two uniform draws: united, they are one."""
+    uniform = decision.strategy.inclusion == "uniform" and decision.choice.bounds.free
+    return uniform and not _money_decides(decision)
 
 
 def _money_decides(decision: Decision) -> bool:

@@ -41,12 +41,15 @@ class TrainingSection(Section):
         default=False,
         description="Each member trains on its own bootstrap sample of the labels.",
     )
-    weights: Literal["none", "inclusion"] = Field(
+    weights: Literal["none", "inclusion", "lure"] = Field(
         default="none",
         description=(
             "`inclusion`: frames count in the loss by the inverse of the probability with which "
             "they were chosen, so that the loss is that of the pool; frames without a known "
-            "probability count once."
+            "probability count once. `lure`: draws of the strategies power, softmax and rank count "
+            "by LURE (Farquhar et al. 2021), frames of the random arm once, so that each round's "
+            "labels have the loss of its pool; frames of rounds where that is not defined count "
+            "once."
         ),
     )
     weight_max: float = Field(

@@ -20,6 +20,7 @@ from winnow.estimation import (
     lure_mean,
     lure_weights,
     training_weights,
+    united_weights,
 )
 from winnow.strategies.protocol import Candidates
 from winnow.strategies.registry import strategy_of
@@ -110,6 +111,29 @@ def test_where_it_is_not_defined_it_says_why(
 ) -> None:
     with pytest.raises(BadInput, match=why):
         lure_weights(chances, n_population=5, drawn_from=drawn_from)
+
+
+@pytest.mark.parametrize(("size", "n_random"), [(2, 1), (3, 1), (3, 2), (4, 2), (3, 0), (3, 3)])
+def test_the_weighted_loss_of_a_batch_is_that_of_the_pool_over_all_arms_and_draws(
+    size: int, n_random: int
+) -> None:
+    """Arm and draws overlap as they like: every pair of them, by its probability."""
+    arms = list(itertools.combinations(range(5), n_random))
+    weighted = plain = 0.0
+    for order in itertools.permutations(range(5), size):
+        chances = odds(order, PROPENSITIES)
+        head = size - n_random
+        weights_M = lure_weights(chances[:head], n_population=5)
+        for arm in arms:
+            behind = [pos for pos in order if pos not in arm][:head]
+            batch = np.array([*arm, *behind], dtype=np.intp)
+            assert len(batch) == size
+            weights = united_weights(batch, np.array(arm, dtype=np.intp), order[:head], weights_M)
+            chance = math.prod(chances) / len(arms)
+            weighted += chance * float((weights * LOSSES[batch]).mean())
+            plain += chance * LOSSES[batch].mean()
+    assert weighted == pytest.approx(LOSSES.mean(), abs=1e-14)
+    assert n_random == size or abs(plain - LOSSES.mean()) > 0.05
 
 
 def test_a_mean_needs_a_weight_for_each_value() -> None:

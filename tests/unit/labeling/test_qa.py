@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from labeling_gateway import handlers as gateway
@@ -19,12 +20,12 @@ from tests.unit.labeling.world import (
     frame_of,
     truth,
 )
-from winnow.contracts.artifacts import read_manifest, read_table
-from winnow.contracts.manifests import Dataset
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest, write_table
+from winnow.contracts.manifests import Batch, Dataset
 from winnow.contracts.promotions import months_later
 from winnow.contracts.qa_lots import QA_PLAN, QaPlan
 from winnow.contracts.qa_reports import QA_RESULTS
-from winnow.contracts.tables import DATASET
+from winnow.contracts.tables import BATCH, DATASET
 from winnow.domain.errors import Conflict, NotAllowed
 from winnow.domain.events import (
     DatasetPromoted,
@@ -96,6 +97,26 @@ def test_a_sample_is_inspected_the_rest_passes_and_the_data_set_is_promoted(
     assert world.balances("label_qa").spent == n_inspected * REVIEW
     assert nothing_is_reserved(world)
     assert batch_row(world).state == "promoted"
+
+
+def test_weights_go_from_the_batch_to_the_data_set_of_this_and_the_next_round(
+    tmp_path: Path,
+) -> None:
+    world = World(tmp_path)
+    selected = world.selected(6)
+    batch = read_manifest(world.blobs, selected.manifest, Batch)
+    table = read_table(world.blobs, batch.table, BATCH)
+    weights = pa.array([n / 8 for n in range(6)], type=pa.float64())
+    weighed = table.set_column(table.schema.get_field_index("lure_weight"), "lure_weight", weights)
+    ref = write_table(world.blobs, weighed, BATCH, prefix="selection")
+    manifest = batch.model_copy(update={"table": ref})
+    world.order(replace(selected, manifest=write_manifest(world.blobs, manifest, prefix="x")))
+    (first,) = (event for event in world.settle() if isinstance(event, DatasetPromoted))
+    assert [row["lure_weight"] for row in rows_of(world, first)] == weights.to_pylist()
+    facts = run(world, 3, round_number=2, first=6)
+    second = [event for event in facts if isinstance(event, DatasetPromoted)][-1]
+    later = {row["frame_id"]: row["lure_weight"] for row in rows_of(world, second)}
+    assert later == {frame_of(n): n / 8 if n < 6 else None for n in range(9)}
 
 
 def test_the_data_set_lists_every_label_with_its_frame(tmp_path: Path) -> None:

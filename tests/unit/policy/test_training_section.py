@@ -48,3 +48,15 @@ def test_the_explanation_tells_who_trains_on_what() -> None:
     for words in ("2 members (classification; 32 x 32 pixels)", "bootstrap", "at most 10 times",
                   "fewer than 2", "fewer than 3 labels"):  # fmt: skip
         assert words in told
+
+
+@pytest.mark.parametrize(
+    ("weights", "words"),
+    [("none", ""), ("inclusion", "inverse of the probability"), ("lure", "count by LURE")],
+)
+def test_the_explanation_tells_how_labels_are_weighed_if_they_are(weights: str, words: str) -> None:
+    policy = parse_policy(f"training: {{weights: {weights}, weight_max: 7}}")
+    (step,) = [one for one in explain(policy) if one.title == "Training"]
+    told = " ".join(step.sentences)
+    assert words in told
+    assert ("at most 7 times" in told) == (weights != "none")

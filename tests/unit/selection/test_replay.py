@@ -80,6 +80,19 @@ def test_one_unit_in_the_last_place_is_found(blobs: FileBlobs) -> None:
     assert f"candidates, row {row}, score" in replay_batch(blobs, manifest).first_difference
 
 
+def test_a_batch_of_a_version_without_a_later_column_is_replayed_as_it_was(
+    blobs: FileBlobs,
+) -> None:
+    batch, _ = stored_batch(blobs)
+    table = read_table(blobs, batch.table, BATCH).drop_columns("lure_weight")
+    earlier = write_table(blobs, table, table.schema, prefix="x")
+    manifest = write_manifest(blobs, batch.model_copy(update={"table": earlier}), prefix="x")
+    assert replay_batch(blobs, manifest).identical
+    read = read_table(blobs, earlier, BATCH, columns=["frame_id", "lure_weight"])
+    assert read.column_names == ["frame_id", "lure_weight"]
+    assert set(read["lure_weight"].to_pylist()) == {None}
+
+
 def test_a_missing_row_is_found(blobs: FileBlobs) -> None:
     batch, _ = stored_batch(blobs)
     table = read_table(blobs, batch.table, BATCH)

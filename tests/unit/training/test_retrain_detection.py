@@ -19,6 +19,7 @@ from winnow.contracts.artifacts import read_manifest
 from winnow.contracts.manifests import Evaluation, Members
 from winnow.contracts.references import read_reference, reference_text
 from winnow.domain.errors import BadInput, TrainingFailed
+from winnow.estimation import effective_sample_size
 from winnow.tasks.checkpoint import read_checkpoint
 from winnow.tasks.committee import CommitteeModel
 
@@ -192,6 +193,24 @@ def test_frames_that_were_unlikely_to_be_chosen_count_more(context: Context) -> 
     assert learned.weights_N.mean() == pytest.approx(1.0, abs=1e-6)
     assert len(set(learned.weights_N.round(5).tolist())) == 2
     assert learned.weights_N.max() == pytest.approx(3 * learned.weights_N.min(), rel=1e-5)
+
+
+def test_drawn_frames_count_by_lure_others_once(context: Context) -> None:
+    _, (learned, _) = examples_learned(context, "  weights: lure\n  weight_max: 2\n")
+    assert set(learned.weights_N.tolist()) == {0.0, 0.75, 1.0, 1.5, 2.0}, "2.25 is cut"
+    _, (learned, _) = examples_learned(context, "")
+    assert set(learned.weights_N.tolist()) == {1.0}
+
+
+def test_the_report_tells_what_weights_are_worth_and_who_has_none(context: Context) -> None:
+    dataset, (orders,) = planned(context, "  weights: lure\n", n=24)
+    trained = [steps.train_members(context, orders=orders)]
+    _, report = evaluation_of(
+        context, steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
+    )
+    weights = [1.0] * 16 + [0.0, 0.75, 1.5, 2.25] * 2
+    assert report.effective_sample_size == pytest.approx(effective_sample_size(np.array(weights)))
+    assert "weights lure: undefined for 16 labels, which count once" in report.notes
 
 
 def test_the_checkpoint_tells_what_it_is(context: Context) -> None:

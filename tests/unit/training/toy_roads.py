@@ -65,6 +65,7 @@ def put_roads(
         "state": ["approved_for_training"] * n,
         "arm": ["policy"] * n,
         "inclusion_probability": [None if pos % 3 else 0.25 for pos in range(n)],
+        "lure_weight": [None if pos % 3 else 0.25 * (pos % 12) for pos in range(n)],
     }
     dataset = Dataset(
         round_id="r0",

@@ -119,6 +119,7 @@ def put_dataset(
         "state": ["approved_for_training"] * n,
         "arm": ["policy"] * n,
         "inclusion_probability": [1.0] * n,
+        "lure_weight": [None] * n,
     }
     table = write_table(blobs, pa.table(columns, schema=DATASET), DATASET, prefix="datasets")
     dataset = Dataset(
