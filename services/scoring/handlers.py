@@ -251,6 +251,7 @@ def _write_scores(
         parts=gathered.parts,
         n_scored=gathered.n_scored,
         member_digests=gathered.digests,
+        committee=row.members,
         label_kind=snapshot.label_kind,
         temperatures=temperatures_of(row, gathered.members, blobs=blobs),
     )

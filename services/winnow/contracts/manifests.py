@@ -55,7 +55,10 @@ class Scores(Manifest):
     n_scored: int
     member_digests: tuple[tuple[str, str], ...]
     """(member, SHA-256 of its outputs in snapshot order); of detection networks, whose outputs are
-    reduced where they are computed, (all members joined by `+`, SHA-256 of what they say)."""
+    reduced where they are computed, (all members joined by `+`, SHA-256 of what they say): it tells
+    committees apart, and not members."""
+    committee: BlobRef | None = None
+    """Manifest of the members, whose checkpoints' digests say which networks these were."""
     label_kind: str = CLASSIFICATION
     temperatures: tuple[tuple[str, tuple[float, ...]], ...] = ()
     """(member, what its outputs were calibrated by: one for all classes, or one a class's map); of

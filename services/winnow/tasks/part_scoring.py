@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +25,7 @@ from winnow.ports.committee import Committee, CommitteeAnswer
 from winnow.tasks.blocks import read_ahead
 
 _ID = ["frame_id"]
+_SAID = ["information", "boxes"]
 MEMBERS_JOIN = "+"
 """Between the names of members whose outputs are digested together."""
 
@@ -117,7 +118,7 @@ def gather_parts(
         Those that answered all parts; who did not is cut out of the parts that it answered.
     """
     if label_kind == DETECTION:
-        return _gather_detection(blobs, scored, prefix=prefix)
+        return _gather_detection(blobs, scored, n_classes=n_classes, prefix=prefix)
     digests = {member: hashlib.sha256() for member in members}
     parts, n_scored = [], 0
     for one in scored:
@@ -177,7 +178,11 @@ def _most(n_by_members: Mapping[tuple[str, ...], int]) -> tuple[str, ...]:
 
 
 def _gather_detection(
-    blobs: Blobs, scored: Sequence[tuple[BlobRef, tuple[str, ...]] | None], *, prefix: str
+    blobs: Blobs,
+    scored: Sequence[tuple[BlobRef, tuple[str, ...]] | None],
+    *,
+    n_classes: int,
+    prefix: str,
 ) -> GatheredScores:
     counts = [
         0 if one is None else read_table(blobs, one[0], DETECTION_SCORES, columns=_ID).num_rows
@@ -196,9 +201,19 @@ def _gather_detection(
             continue
         parts.append(one[0])
         n_scored += n
-        digest.update(bytes.fromhex(one[0].sha256))
+        # Not the file's digest: it changes with the writer's version, and with the parts' ends.
+        for said in _said(read_table(blobs, one[0], DETECTION_SCORES, columns=_SAID), n_classes):
+            digest.update(said)
     sums = ((MEMBERS_JOIN.join(members), digest.hexdigest()),)
     return GatheredScores(members, tuple(parts), n_scored, sums)
+
+
+def _said(table: pa.Table, n_classes: int) -> Iterator[bytes]:
+    """Give what was said of each frame: a float32 for each class, then the boxes' JSON, a line."""
+    for batch in table.to_batches():
+        information_NC = batch.column("information").flatten().to_numpy().reshape(-1, n_classes)
+        for row_C, boxes in zip(information_NC, batch.column("boxes").to_pylist(), strict=True):
+            yield b"%s%s\n" % (row_C.tobytes(), boxes.encode())
 
 
 def _joined(answers: Sequence[CommitteeAnswer], members: tuple[str, ...], n_classes: int) -> Probs:

@@ -21,7 +21,8 @@ from tests.unit.scoring.test_scoring import (
 from tests.unit.training.toy_world import CLASSES
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
-from winnow.contracts.artifacts import read_table
+from winnow.contracts.artifacts import read_manifest, read_table
+from winnow.contracts.manifests import Members
 from winnow.contracts.tables import DETECTION_SCORES
 from winnow.domain.errors import Retryable
 from winnow.domain.events import Event, PoolScored, RoundHalted
@@ -39,12 +40,18 @@ ANY_COVERAGE = '{"scoring": {"coverage_min": 0.1}}'
 class ScriptedDetectors(ScriptedCommittee):
     """Says of each frame, in its box, who looked at it."""
 
+    information: float = 0.1
+    """What each member adds to that of the maps."""
+    score_of_boxes: float = 0.5
+
     def score(self, version: CommitteeVersion, frames: Sequence[bytes]) -> CommitteeAnswer:
         failing = self.fails_at_call.get(len(self.calls), ())
         self.calls.append(len(frames))
         answered = tuple(member for member in MEMBERS if member not in failing)
-        information_NC = np.full((len(frames), len(CLASSES)), len(answered) / 10, np.float32)
-        box = {"box": [0, 0, 2, 2], "class": "+".join(answered), "score": 0.5}
+        information_NC = np.full(
+            (len(frames), len(CLASSES)), len(answered) * self.information, np.float32
+        )
+        box = {"box": [0, 0, 2, 2], "class": "+".join(answered), "score": self.score_of_boxes}
         boxes = (json.dumps([box]),) * len(frames)
         return CommitteeAnswer(answered, self.compute_ms, None, information_NC, boxes)
 
@@ -87,6 +94,41 @@ def test_all_members_answer_and_every_frame_has_information_and_boxes(world: Wor
     assert (len(first), len(second)) == (4, 2)
     assert first[0]["information"] == pytest.approx([0.3] * len(CLASSES))
     assert [name for name, _ in scores_of(world, fact).member_digests] == ["m0+m1+m2"]
+
+
+def digest_by(folder: Path, committee: ScriptedDetectors, parts: list[list[str]]) -> str:
+    """Let a committee score a pool in a world of its own; give the digest of what it said."""
+    ledger = SqliteLedger(folder / f"{len(list(folder.iterdir()))}.db")
+    world = World(FileBlobs(folder / "blobs"), ledger, ManualClock(START))
+    world.open(opened(world, parts, policy=ANY_COVERAGE, label_kind=DETECTION))
+    (fact,) = world.run_to_the_end(committee)
+    ((_, digest),) = scores_of(world, fact).member_digests
+    ledger.close()
+    return digest
+
+
+def test_two_committees_have_one_digest_only_if_all_they_said_is_the_same(tmp_path: Path) -> None:
+    digest = digest_by(tmp_path, ScriptedDetectors(), TWO_PARTS)
+    assert digest_by(tmp_path, ScriptedDetectors(), TWO_PARTS) == digest
+    more = ScriptedDetectors(information=0.1 + 1e-7)
+    assert digest_by(tmp_path, more, TWO_PARTS) != digest
+    surer = ScriptedDetectors(score_of_boxes=0.5001)
+    assert digest_by(tmp_path, surer, TWO_PARTS) != digest
+    assert digest_by(tmp_path, ScriptedDetectors(), TWO_PARTS[:1]) != digest
+
+
+def test_digests_do_not_depend_on_where_parts_end(tmp_path: Path) -> None:
+    whole = [[gate for part in TWO_PARTS for gate in part]]
+    digest = digest_by(tmp_path, ScriptedDetectors(), TWO_PARTS)
+    assert digest_by(tmp_path, ScriptedDetectors(), whole) == digest
+
+
+def test_scores_name_the_networks_that_they_are_of(world: World) -> None:
+    fact = scored_by(world, ScriptedDetectors(), frames_per_call=3)
+    committee = scores_of(world, fact).committee
+    assert committee is not None
+    named = read_manifest(world.blobs, committee, Members).members
+    assert tuple(one.name for one in named) == MEMBERS
 
 
 def test_frames_of_a_call_that_a_member_missed_are_left_out_of_their_part(world: World) -> None:
