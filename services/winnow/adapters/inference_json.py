@@ -1,64 +1,56 @@
-"""Bodies of the Open Inference Protocol over HTTP: JSON, perhaps with raw tensors behind it."""
+"""Bodies of the Open Inference Protocol over HTTP, as far as they are JSON."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from pydantic import BaseModel, NonNegativeInt, ValidationError
 
-from winnow.adapters.raw_tensors import Tensor, dtype_of, objects, tensor_of
+from winnow.adapters.open_inference import Inferred
+from winnow.adapters.raw_tensors import Tensor, dtype_of, objects
 from winnow.domain.errors import SchemaMismatch
-
-
-class _Parameters(BaseModel):
-    binary_data_size: NonNegativeInt | None = None
-    """The tensor's bytes follow the JSON, after those of the tensors before it."""
 
 
 class _Tensor(BaseModel):
     name: str
     datatype: str
     shape: tuple[NonNegativeInt, ...]
-    data: list[Any] = []
-    parameters: _Parameters = _Parameters()
+    data: list[Any]
 
 
 class _Tensors(BaseModel):
     tensors: list[_Tensor]
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
-    """A request or a response."""
-
-    model: str
-    """Empty in a request, whose address names it."""
-    version: str
-    tensors: Mapping[str, Tensor]
-    """BYTES are texts where they came as JSON, byte strings where they came raw."""
+Body = bytes | Mapping[str, object]
+"""As it was sent, or its JSON if that was read already."""
 
 
-def read_body(
-    body: bytes | Mapping[str, object], side: Literal["inputs", "outputs"], *, where: str
-) -> Body:
-    """Read one side's tensors.
-
-    Parameters
-    ----------
-    body
-        As it was sent, or its JSON if that was read already.
+def inputs_in(body: Body, *, where: str) -> dict[str, Tensor]:
+    """Read a request's tensors by name; BYTES are arrays of texts.
 
     Raises
     ------
     SchemaMismatch
-        It is no JSON of this form, or a tensor does not fit the shape and type that it names.
+        It is no JSON of this form, or a tensor does not fit the shape and type that it names. Also
+        where tensors lie raw behind the JSON: a committee server neither takes images nor answers
+        in that form.
     """
-    document, raw = (body, b"") if isinstance(body, Mapping) else _split(body, where)
+    return _tensors(_document(body, where), "inputs", where)
+
+
+def inferred_in(body: Body, *, where: str) -> Inferred:
+    """Read a response; BYTES are arrays of texts. Raises as `inputs_in` does."""
+    document = _document(body, where)
+    model, version = (str(document.get(name) or "") for name in ("model_name", "model_version"))
+    return Inferred(model, version, _tensors(document, "outputs", where))
+
+
+def _tensors(document: Mapping[str, object], side: str, where: str) -> dict[str, Tensor]:
     try:
         found = _Tensors.model_validate({"tensors": document.get(side)}).tensors
     except ValidationError as error:
@@ -66,42 +58,24 @@ def read_body(
         place = ".".join(map(str, (side, *mistake["loc"][1:])))
         msg = f"{where}: expected {side} of an inference, found {place}: {mistake['msg']}"
         raise SchemaMismatch(msg) from error
-    tensors, start = dict[str, Tensor](), 0
-    for one in found:
-        place, size = f"{where}, {one.name}", one.parameters.binary_data_size
-        if size is None:
-            tensors[one.name] = _of_json(one, where=place)
-            continue
-        part = raw[start : start + size]
-        tensors[one.name] = tensor_of(part, one.datatype, one.shape, where=place)
-        start += size
-    if start != len(raw):
-        msg = f"{where}: expected {start} bytes of tensors behind the JSON, found {len(raw)}"
-        raise SchemaMismatch(msg)
-    model, version = (document.get(name) or "" for name in ("model_name", "model_version"))
-    return Body(str(model), str(version), tensors)
+    return {one.name: _tensor(one, where=f"{where}, {one.name}") for one in found}
 
 
-def _split(body: bytes, where: str) -> tuple[Mapping[str, object], bytes]:
-    """Give the JSON, and the bytes behind it. How long it is stands in a header of its own."""
-    end = len(body)
+def _document(body: Body, where: str) -> Mapping[str, object]:
+    if isinstance(body, Mapping):
+        return body
     try:
-        try:
-            document = json.loads(body)
-        except ValueError:
-            # In this encoding a character is a byte, whatever the bytes mean.
-            _, end = json.JSONDecoder().raw_decode(body.decode("latin-1"))
-            document = json.loads(body[:end])
+        document = json.loads(body)
     except (ValueError, RecursionError) as error:
-        msg = f"{where}: expected JSON, found {body[:20]!r}…: {error}"
+        msg = f"{where}: expected JSON without raw tensors, found {body[:20]!r}…: {error}"
         raise SchemaMismatch(msg) from error
     if not isinstance(document, dict):
         msg = f"{where}: expected a JSON object, found {type(document).__name__}"
         raise SchemaMismatch(msg)
-    return document, body[end:]
+    return document
 
 
-def _of_json(one: _Tensor, *, where: str) -> Tensor:
+def _tensor(one: _Tensor, *, where: str) -> Tensor:
     try:
         if one.datatype == "BYTES":
             found = objects(np.array(one.data, dtype=np.object_).ravel().tolist())

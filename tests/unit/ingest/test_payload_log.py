@@ -143,30 +143,6 @@ def test_a_bucket_holds_a_file_for_each_record_or_each_batch(tmp_path: Path) -> 
     assert told(source, "other kinds") == "1 file(s) of other kinds left out"
 
 
-def binary(document: Json, *raws: bytes) -> bytes:
-    """Give a body with raw tensors behind its JSON, in place of the data in it."""
-    tensors: list[Json] = document.get("inputs", document.get("outputs"))  # type: ignore[assignment]
-    for one, raw in zip(tensors, raws, strict=True):
-        del one["data"]
-        one["parameters"] = {"binary_data_size": len(raw)}
-    return json.dumps(document).encode() + b"".join(raws)
-
-
-def prefixed(*items: bytes) -> bytes:
-    return b"".join(len(item).to_bytes(4, "little") + item for item in items)
-
-
-def test_tensors_may_lie_raw_behind_the_json(tmp_path: Path) -> None:
-    ask = binary(request_body(IMAGES), prefixed(*IMAGES))
-    probs_MNC = np.array([SURE, UNSURE, SPLIT], dtype="<f4").transpose(1, 0, 2)
-    raws = (prefixed(b"m0", b"m1"), np.array([7], dtype="<i8").tobytes(), probs_MNC.tobytes())
-    answer = binary(classes(SURE, UNSURE, SPLIT), *raws)
-    log = write_log(
-        tmp_path / "log.jsonl", stored("a1", "request", ask), stored("a1", "response", answer)
-    )
-    assert [frame.data for frame in PayloadLogSource(log).frames()] == IMAGES[1:]
-
-
 def one_with(tmp_path: Path, **headers: str) -> tuple[PayloadLogSource, list[SourceFrame]]:
     named = {f"X-Winnow-{name.replace('_', '-')}": value for name, value in headers.items()}
     log = write_log(tmp_path / "log.jsonl", *exchange("a1", classes(UNSURE), headers=named))
@@ -216,6 +192,9 @@ def test_a_header_that_means_nothing_is_never_guessed(
 
 
 PIXELS = {"inputs": [tensor("pixels", [[[[1]], [[2]], [[3]]]], "UINT8")]}
+RAW_PIXELS = (
+    b'{"inputs":[{"name":"pixels","datatype":"UINT8","shape":[1,3,1,1]}]}' + b"\x00\x80\xff"
+)
 GOOD = request_body(IMAGES)
 FEW: Json = {"inputs": [{**GOOD["inputs"][0], "shape": [4]}]}  # type: ignore[index]
 NOT_BASE64: Json = {"inputs": [tensor("frames", ["?"], "BYTES")]}
@@ -234,7 +213,7 @@ BROKEN_BOXES = response_body(
     ("request_", "response", "why", "found"),
     [
         (PIXELS, ANSWER, "request(s) that cannot be used", "expected the input frames with enc"),
-        (b"\x00\x01", ANSWER, "request(s) that cannot be used", "expected JSON, found"),
+        (RAW_PIXELS, ANSWER, "request(s) that cannot be used", "expected JSON without raw tensors"),
         ([1], ANSWER, "request(s) that cannot be used", "expected a JSON object, found list"),
         ({"instances": []}, ANSWER, "request(s) that cannot be used", "expected inputs of an inf"),
         (FEW, ANSWER, "request(s) that cannot be used", "expected BYTES (4,), found 3 values"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,8 +11,7 @@ from winnow.acquisition.detection import MAP_INFORMATION, box_confidence, inform
 from winnow.acquisition.registry import score_of
 from winnow.acquisition.reproducible import Floats
 from winnow.adapters.committee_answers import answer_in, names_in
-from winnow.adapters.inference_json import read_body
-from winnow.adapters.open_inference import Inferred
+from winnow.adapters.inference_json import Body, inferred_in
 from winnow.contracts import serving
 from winnow.domain.errors import BadInput, SchemaMismatch
 from winnow.domain.labels import CLASSIFICATION, DETECTION
@@ -78,7 +76,7 @@ class Answered:
         return np.stack([self.confidence_N < thresholds.confidence, self.disagreement_N > above])
 
 
-def answered_of(body: bytes | Mapping[str, object]) -> Answered | None:
+def answered_of(body: Body) -> Answered | None:
     """Read a response; None: it holds no scores of a committee, so another model gave it.
 
     Raises
@@ -88,18 +86,17 @@ def answered_of(body: bytes | Mapping[str, object]) -> Answered | None:
     BadInput
         Its numbers are no probabilities.
     """
-    said = read_body(body, "outputs", where=WHERE)
+    said = inferred_in(body, where=WHERE)
     kinds = {serving.PROBS: CLASSIFICATION, serving.INFORMATION: DETECTION}
     name = next((name for name in kinds if name in said.tensors), None)
     if name is None or serving.MEMBERS not in said.tensors:
         return None
-    inferred = Inferred(said.model, said.version, said.tensors)
     shape = said.tensors[name].shape
     if len(shape) < 2:
         msg = f"{WHERE}: expected {name} of frames and classes, found shape {shape}"
         raise SchemaMismatch(msg)
     n_frames, n_classes = shape[-2:]
-    answer = answer_in(inferred, names_in(inferred, WHERE), (n_frames, n_classes), WHERE)
+    answer = answer_in(said, names_in(said, WHERE), (n_frames, n_classes), WHERE)
     if not said.version:
         msg = f"{WHERE}: expected the committee's version, found none"
         raise SchemaMismatch(msg)

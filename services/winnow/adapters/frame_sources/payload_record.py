@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from winnow.adapters.frame_sources.times import time_of
+from winnow.adapters.inference_json import Body
 from winnow.domain.errors import BadInput
 
 REQUEST = "org.kubeflow.serving.inference.request"
@@ -31,8 +32,7 @@ class PayloadRecord:
     is_request: bool
     key: Key
     """Namespace, service, component and id: the same on both sides."""
-    body: bytes | Mapping[str, object]
-    """As it was sent, or its JSON where the log holds it as such."""
+    body: Body
     headers: Mapping[str, str]
     """Those that KServe was told to keep, names in lower case, the first value of each."""
     logged_at: datetime | None
@@ -81,7 +81,7 @@ def _plain(name: str) -> str:
     return re.sub(r"[-_]", "", PREFIX.sub("", name.lower()))
 
 
-def _body(fields: Mapping[str, object]) -> bytes | Mapping[str, object]:
+def _body(fields: Mapping[str, object]) -> Body:
     encoded = fields.get("database64", fields.get("bytes"))
     if isinstance(encoded, str):
         try:

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from winnow.adapters.frame_sources.payload_record import PayloadRecord
 from winnow.adapters.frame_sources.times import time_of
-from winnow.adapters.inference_json import read_body
+from winnow.adapters.inference_json import inputs_in
 from winnow.contracts import serving
 from winnow.domain.errors import BadInput
 
@@ -46,13 +46,13 @@ def frames_of(record: PayloadRecord) -> list[bytes]:
     BadInput
         It holds no encoded images: pixels are decoded already and cannot be stored as frames.
     """
-    tensors = read_body(record.body, "inputs", where="request").tensors
+    tensors = inputs_in(record.body, where="request")
     if set(tensors) != {serving.FRAMES}:
         found = ", ".join(sorted(tensors)) or "none"
         msg = f"request: expected the input {serving.FRAMES} with encoded images, found {found}"
         raise BadInput(msg)
     items = tensors[serving.FRAMES].ravel().tolist()
-    if not all(isinstance(item, bytes | str) for item in items):
+    if not all(isinstance(item, str) for item in items):
         msg = f"request: expected {serving.FRAMES} as BYTES, found numbers"
         raise BadInput(msg)
     return [serving.frame_bytes(item, pos) for pos, item in enumerate(items)]
