@@ -111,6 +111,9 @@ class Committee(Values):
     resources: Resources = Resources()
     node_selector: dict[str, str] = {}
     tolerations: list[dict[str, str | int]] = []
+    logger: dict[str, JsonValue] = Field(
+        default={}, description="KServe's payload logger, as an InferenceService has it."
+    )
 
 
 class Defaults(Values):

@@ -26,7 +26,8 @@
   "torch_threads" $committee.torchThreads
   "resources" $resources
   "node_selector" $committee.nodeSelector
-  "tolerations" $committee.tolerations -}}
+  "tolerations" $committee.tolerations
+  "logger" $committee.logger -}}
 {{- dict "settings" (dict "deployments" "kserve" "kserve" (toJson $serving)) "serviceAccount" (dict "automountToken" true) | toYaml }}
 {{- end -}}
 

@@ -134,6 +134,7 @@ def inference_service(
     predictor = {
         "minReplicas": serving.replicas,
         "maxReplicas": serving.replicas,
+        "logger": serving.logger,
         "containers": [_container(serving, members, part)],
         "volumes": [{"name": "tmp", "emptyDir": {}}],
         "securityContext": {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -27,3 +29,8 @@ class KServeServing(BaseModel):
     )
     node_selector: dict[str, str] = Field(default={}, description="Of the pods.")
     tolerations: tuple[dict[str, str | int], ...] = Field(default=(), description="Of the pods.")
+    logger: dict[str, Any] = Field(
+        default={},
+        description="KServe's payload logger of what is asked over HTTP, as in an InferenceService; "
+        "see `winnow ingest --format payload-log`.",
+    )

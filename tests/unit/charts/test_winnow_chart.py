@@ -206,6 +206,7 @@ ON_KSERVE = {
         "resources": {"limits": {"nvidia.com/gpu": 1}},
         "nodeSelector": {"pool": "gpu"},
         "tolerations": [{"key": "spot", "operator": "Exists", "tolerationSeconds": 300}],
+        "logger": {"mode": "all", "metadataHeaders": ["X-Winnow-Session"]},
     },
 }
 
@@ -231,6 +232,7 @@ def test_rollout_is_told_how_committees_are_served(monkeypatch: pytest.MonkeyPat
         },
         node_selector={"pool": "gpu"},
         tolerations=({"key": "spot", "operator": "Exists", "tolerationSeconds": 300},),
+        logger={"mode": "all", "metadataHeaders": ["X-Winnow-Session"]},
     )
     assert serving.model_fields_set == set(KServeServing.model_fields), "the chart says all of it"
 

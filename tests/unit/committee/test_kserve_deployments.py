@@ -116,6 +116,18 @@ def test_each_part_becomes_an_inference_service_with_an_address(
     assert secret == {"name": "winnow-connections", "key": "blobs-url"}
 
 
+def test_what_servers_are_asked_is_logged_if_that_is_wanted(
+    cluster: FakeCluster, deployments: KServeDeployments
+) -> None:
+    deployments.apply(VERSION, MEMBERS, PARTS[:1])
+    predictor = cluster.objects["committee-r3-c3-m0"]["spec"]["predictor"]
+    assert "logger" not in predictor
+    logger = {"mode": "all", "url": "http://log-store.winnow.svc"}
+    logging = SERVING.model_copy(update={"logger": logger})
+    KServeDeployments(logging, api=cluster).apply(VERSION, MEMBERS, PARTS[1:])
+    assert cluster.objects["committee-r3-c3-m1"]["spec"]["predictor"]["logger"] == logger
+
+
 def test_applied_again_nothing_is_made_twice_and_new_settings_take_effect(
     cluster: FakeCluster, deployments: KServeDeployments
 ) -> None:
