@@ -16,7 +16,9 @@ def select(
         Path | None,
         typer.Option(
             help="Parquet with frame_id and, as far as the policy asks for them: session, "
-            "captured_at, cluster, vehicle, site, price_micros, tags, score columns.",
+            "captured_at, cluster, vehicle, site, price_micros, tags, score columns; for a policy "
+            "of detection what the committee says: map_information:CLASS of each class, or "
+            "map_information, and box_entropy_max, _mean or _sum if the policy names it.",
         ),
     ] = None,
     embeddings: Annotated[
@@ -26,14 +28,14 @@ def select(
         Path | None,
         typer.Option(
             help="The committee's calibrated probabilities, .npy [frames, members, classes] or "
-            "[frames, classes]; row i is frame i."
+            "[frames, classes]; row i is frame i. Detection needs none."
         ),
     ] = None,
     labeled: Annotated[
         Path | None,
         typer.Option(
             help="Frames that have a label: a frame_id a line, or `frame_id class`. They leave "
-            "the pool and are what new frames keep away from."
+            "the pool and are what new frames keep away from. Detection counts no classes here."
         ),
     ] = None,
     examples: Annotated[

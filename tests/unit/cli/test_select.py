@@ -603,3 +603,62 @@ def test_the_cold_start_is_decided_once_by_all_classes_and_labels_that_were_give
     given.embeddings[0] = np.nan  # nobody reads it: the choice is by scores
     assert select(*given.write()).exit_code == 0
     assert manifest(tmp_path)["switch"]["because"].endswith("1 of 1 labels of the rarest class")
+
+
+PERSON, BICYCLE = "map_information:person", "map_information:bicycle"
+DETECTS = "label: {kind: detection}\nrandom_arm: {share: 0}\n"
+
+
+def seen(n: int = 60) -> dict[str, Any]:
+    """Give what a committee of detectors says, as columns of the frames."""
+    rng = np.random.default_rng(3)
+    return {name: rng.uniform(0.0, 0.6, n) for name in (PERSON, BICYCLE)}
+
+
+def without_probs(given: Files) -> list[str]:
+    options = given.write()
+    at = options.index("--probs")
+    return options[:at] + options[at + 2 :]
+
+
+def test_detection_is_chosen_by_columns_of_the_maps_in_turns(
+    select: Select, tmp_path: Path
+) -> None:
+    strategy = f'{{name: round_robin, columns: ["{PERSON}", "{BICYCLE}"]}}'
+    policy = f"{DETECTS}selection: {{batch_size: 4, strategy: {strategy}}}\n"
+    given = files(tmp_path, columns=seen(), policy=policy)
+    given.labeled = f"{given.ids[7]} person"
+    result = select(*without_probs(given))
+    assert result.exit_code == 0, result.output
+    orders = [np.argsort(-given.columns[name]) for name in (PERSON, BICYCLE)]
+    first = [next(row for row in order.tolist() if row != 7) for order in orders]
+    assert [row["frame_id"] for row in batch(tmp_path)][:2] == [given.ids[row] for row in first]
+
+
+def test_the_mean_over_classes_counts_where_the_policy_names_no_class(
+    select: Select, tmp_path: Path
+) -> None:
+    policy = f"{DETECTS}selection: {{batch_size: 3, strategy: top_k}}\n"
+    given = files(tmp_path, columns=seen(), policy=policy)
+    assert select(*without_probs(given)).exit_code == 0
+    mean = (given.columns[PERSON] + given.columns[BICYCLE]) / 2
+    best = [given.ids[row] for row in np.argsort(-mean)[:3].tolist()]
+    assert [row["frame_id"] for row in batch(tmp_path)] == best
+    given.columns["map_information"] = -mean + 1.0
+    (tmp_path / "out" / "batch.parquet").unlink()
+    assert select(*without_probs(given)).exit_code == 0
+    least = [given.ids[row] for row in np.argsort(mean)[:3].tolist()]
+    assert [row["frame_id"] for row in batch(tmp_path)] == least
+
+
+def test_detection_without_its_columns_starts_cold_and_a_missing_one_is_named(
+    select: Select, tmp_path: Path
+) -> None:
+    given = files(tmp_path, policy=f"{DETECTS}selection: {{batch_size: 3}}\n")
+    assert select(*without_probs(given)).exit_code == 0
+    assert len(batch(tmp_path)) == 3
+    given.policy = f"{DETECTS}selection: {{strategy: top_k, acquisition: box_entropy_sum}}\n"
+    given.columns = seen()
+    result = select(*without_probs(given))
+    assert result.exit_code == 2
+    assert "expected a column or tag box_entropy_sum" in result.output
