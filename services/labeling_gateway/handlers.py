@@ -21,6 +21,7 @@ from winnow.contracts.task_starts import (
 from winnow.contracts.tasks import (
     OPEN,
     Size,
+    answer_told,
     earlier_tasks,
     frame_sizes,
     next_attempt,
@@ -194,7 +195,9 @@ def _take(
     size = sizes.get(row.batch_id, {}).get(row.frame_id) if row else None
     problem = problem_of(tx, row, batch, answer, size=size)
     if problem:
-        _keep_exception(tx, answer, document, problem, round_id=row.round_id if row else "")
+        said = answer_told(answer, batch, size=size) if batch else repr(answer.label)
+        round_id = row.round_id if row else ""
+        _keep_exception(tx, answer, document, problem, said, round_id=round_id)
     if row is None or batch is None or problem not in {"", "unpaid"}:
         return []
     ending = Ending(TaskOutcome.LABELED, now, answer=answer, document=document)
@@ -210,14 +213,14 @@ def _take(
 
 
 def _keep_exception(
-    tx: Transaction, answer: Answer, document: BlobRef, kind: str, *, round_id: str
+    tx: Transaction, answer: Answer, document: BlobRef, kind: str, said: str, *, round_id: str
 ) -> None:
     row = ExceptionRow(
         key=str(derived_uuid("exception", kind, answer.task_id, answer.answer_id)),
         service="labeling_gateway",
         kind=kind,
         subject=answer.task_id,
-        detail=f"answer {answer.label!r} by {answer.annotator}: {document.key}",
+        detail=f"answer {said} by {answer.annotator}: {document.key}",
         state="open",
         round_id=round_id,
     )

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import asdict, replace
 
-from winnow.domain.errors import NotFound
+from winnow.domain.boxes import boxes_of, objects_told
+from winnow.domain.errors import BadInput, NotFound
 from winnow.domain.ids import FrameId
-from winnow.domain.labels import LabelKey, LabelRevision, Transition
+from winnow.domain.labels import CLASSIFICATION, DETECTION, LabelRevision, Transition
 from winnow.ports.ledger import Transaction
 
 Document = dict[str, object]
@@ -22,17 +25,22 @@ def label_counts(view: Transaction, round_id: str | None = None) -> dict[str, in
     return dict(sorted(counts.items()))
 
 
-def label_history(view: Transaction, frame_id: FrameId, label_task: str) -> Document:
-    """Give every revision of a frame's label and every step of each."""
-    latest = view.labels.latest(frame_id, label_task)
+def label_history(view: Transaction, frame_id: FrameId, label_task: str = "") -> Document:
+    """Give every revision of a frame's label and every step of each.
+
+    Without a task it is that of the two which policies have by default that the frame has.
+    """
+    tasks = (label_task,) if label_task else (CLASSIFICATION, DETECTION)
+    latest = next((one for task in tasks if (one := view.labels.latest(frame_id, task))), None)
     if latest is None:
-        msg = f"frame {frame_id}: expected a label for task {label_task!r}, found none"
+        asked = " or ".join(repr(task) for task in tasks)
+        msg = f"frame {frame_id}: expected a label for task {asked}, found none"
         raise NotFound(msg)
-    keys = [LabelKey(frame_id, label_task, n) for n in range(1, latest.key.revision + 1)]
+    keys = [replace(latest.key, revision=n) for n in range(1, latest.key.revision + 1)]
     revisions = [(view.labels.get(key), view.labels.history(key)) for key in keys]
     return {
         "frame_id": frame_id,
-        "label_task": label_task,
+        "label_task": latest.key.label_task,
         "revisions": [_revision(found, steps) for found, steps in revisions if found is not None],
     }
 
@@ -42,6 +50,7 @@ def _revision(revision: LabelRevision, steps: Iterable[Transition]) -> Document:
         "revision": revision.key.revision,
         "state": revision.state.value,
         "value": revision.value,
+        **_told(revision.value),
         "round_id": revision.round_id,
         "allowed_use": revision.allowed_use,
         "expires_at": revision.expires_at.isoformat() if revision.expires_at else None,
@@ -59,3 +68,14 @@ def _revision(revision: LabelRevision, steps: Iterable[Transition]) -> Document:
             for step in steps
         ],
     }
+
+
+def _told(value: str) -> Document:
+    """Give a label as people read it: `label` in words and, if it is boxes, each of them."""
+    text = str(json.loads(value)["label"]) if value else ""
+    try:
+        boxes = boxes_of(text)
+    except BadInput:
+        return {"label": text}
+    told = objects_told(box.class_name for box in boxes)
+    return {"label": told, "boxes": [asdict(box) for box in boxes]}

@@ -113,7 +113,7 @@ def _labels(router: APIRouter, desk: Desk) -> None:
             return label_views.label_counts(view, round_id)
 
     @router.get("/labels/{frame_id}")
-    def history(request: Request, frame_id: str, label_task: str = "classification") -> Document:
+    def history(request: Request, frame_id: str, label_task: str = "") -> Document:
         """Every revision of a frame's label, step by step."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:

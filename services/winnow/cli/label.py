@@ -53,22 +53,30 @@ def counts(
 def history(
     door: Door,
     frame_id: Annotated[str, typer.Argument(help="The frame's id.", show_default=False)],
-    task: Annotated[str, typer.Option(help="Label task.")] = "classification",
+    task: Annotated[
+        str, typer.Option(help="Label task; by default classification, else detection.")
+    ] = "",
 ) -> None:
-    """Show every revision of a frame's label and every step of it.
+    """Show every revision of a frame's label: what it says, and every step of it.
 
     [bold]winnow label history 4f0c62…[/bold]
     """
     document = door.client.get(f"/v1/labels/{frame_id}", label_task=task)
-    table = Table("revision", "at", "from → to", "by", "as", "reason", box=None)
+    steps = Table("revision", "at", "from → to", "by", "as", "reason", box=None)
+    labels = Table("revision", "label", "pixels from left and top, size", box=None)
     for revision in document["revisions"]:
+        number = str(revision["revision"])
         for step in revision["steps"]:
-            table.add_row(
-                str(revision["revision"]),
+            steps.add_row(
+                number,
                 step["at"][:19],
                 f"{step['from'] or 'new'} → {step['to']}",
                 step["actor"],
                 step["role"],
                 step["reason"],
             )
-    door.show(document, table)
+        labels.add_row(number, revision["label"] or "none yet", "")
+        for box in revision.get("boxes", []):
+            place = f"{box['x']}, {box['y']}: {box['width']} x {box['height']}"
+            labels.add_row("", f"  {box['class_name']}", place)
+    door.show(document, steps, "", labels)

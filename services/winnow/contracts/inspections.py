@@ -10,7 +10,7 @@ from uuid import UUID
 
 from winnow.agreement.labels import defects_between
 from winnow.contracts.manifests import Batch
-from winnow.contracts.tasks import Size, is_label
+from winnow.contracts.tasks import Size, no_label
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound
 from winnow.domain.events import LabelReviewed, VerdictKind
@@ -159,7 +159,7 @@ def defects_of(
         return (UNLABELABLE,)
     if answer.label == PASSED:
         return ()
-    if not is_label(answer.label, batch, size=size):
+    if no_label(answer.label, batch, size=size):
         return (UNREADABLE_REVIEW,)
     return defects_between(item.label, answer.label, label_kind=batch.label_kind)
 

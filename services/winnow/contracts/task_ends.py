@@ -15,7 +15,7 @@ from winnow.agreement.labels import vote_on
 from winnow.contracts.answers import SCHEMA_VERSION, review_status
 from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import FIRST_ATTEMPT
-from winnow.contracts.tasks import OPEN, Size, is_label, slots_of
+from winnow.contracts.tasks import OPEN, Size, no_label, slots_of
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.events import TaskClosed, TaskOutcome
 from winnow.domain.ids import (
@@ -85,7 +85,7 @@ def problem_of(
         return "second_answer" if row.answer_id else "late_answer"
     if answer.annotator in row.excluded_annotators:
         return "excluded_annotator"
-    if not answer.skipped and not is_label(answer.label, batch, size=size):
+    if not answer.skipped and no_label(answer.label, batch, size=size):
         return "unknown_label"
     reservation = reservation_of(tx, row)
     if reservation is None or reservation.state != "open":

@@ -11,14 +11,14 @@ from winnow.contracts.manifests import Batch
 from winnow.contracts.orders import FIRST_ATTEMPT
 from winnow.contracts.references import frame_refs
 from winnow.contracts.tables import BATCH, DETECTION_BATCH
-from winnow.domain.boxes import boxes_of
+from winnow.domain.boxes import boxes_of, objects_told
 from winnow.domain.errors import BadInput
 from winnow.domain.ids import BatchId, FrameId, TaskId, task_id_of
 from winnow.domain.labeling_rows import TaskRow
 from winnow.domain.labels import DETECTION
 from winnow.evidence.pre_annotation import Shown
 from winnow.ports.blobs import Blobs
-from winnow.ports.labeling_tool import PreAnnotation, Project, WorkItem
+from winnow.ports.labeling_tool import Answer, PreAnnotation, Project, WorkItem
 
 OPEN = frozenset({"pending", "submitted"})
 """States of a task that may still be answered."""
@@ -108,18 +108,30 @@ def frame_sizes(blobs: Blobs, batch: Batch) -> dict[str, Size]:
     return {row["frame_id"]: (row["width"], row["height"]) for row in rows if row["width"]}
 
 
-def is_label(text: str, batch: Batch, *, size: Size | None) -> bool:
-    """Tell whether an answer is a label of this batch; boxes must not leave a frame of this size.
+def no_label(text: str, batch: Batch, *, size: Size | None) -> str:
+    """Say why an answer is no label of this batch; empty if it is one.
 
-    Whether they do is not asked where the size is not known.
+    Boxes must not leave a frame of this size; without a size that is not asked.
     """
     if batch.label_kind != DETECTION:
-        return text in batch.class_names
+        known = ", ".join(batch.class_names)
+        return "" if text in batch.class_names else f"expected one of {known}, found {text!r}"
     try:
         boxes_of(text, class_names=batch.class_names, size=size)
-    except BadInput:
-        return False
-    return True
+    except BadInput as error:
+        return str(error)
+    return ""
+
+
+def answer_told(answer: Answer, batch: Batch, *, size: Size | None) -> str:
+    """Give an answer as people read it: boxes by class, what is no label with the reason."""
+    if answer.skipped:
+        return "skipped"
+    if why := no_label(answer.label, batch, size=size):
+        return f"{answer.label!r} ({why})"
+    if batch.label_kind == DETECTION:
+        return objects_told(box.class_name for box in boxes_of(answer.label))
+    return repr(answer.label)
 
 
 def work_item(row: TaskRow, *, pre_label_model: str) -> WorkItem:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
@@ -97,6 +98,18 @@ def classes_in(label: str) -> frozenset[str]:
         See `boxes_of`.
     """
     return frozenset(box.class_name for box in boxes_of(label))
+
+
+def objects_told(class_names: Iterable[str]) -> str:
+    """Say in words what a frame shows, given the class of each object.
+
+    Examples
+    --------
+    >>> objects_told(["person", "bicycle", "person"]), objects_told([])
+    ('bicycle 1, person 2', 'nothing')
+    """
+    counts = sorted(Counter(class_names).items())
+    return ", ".join(f"{name} {n}" for name, n in counts) or "nothing"
 
 
 def _box(pos: int, found: object) -> Box:

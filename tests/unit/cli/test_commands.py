@@ -6,13 +6,18 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli import COMMANDS, app, load
+from winnow.domain.boxes import Box, label_of
+from winnow.domain.ids import FrameId
+from winnow.domain.labels import DETECTION, Actor, LabelKey, LabelState, Role, Transition
 
 Winnow = Callable[..., Result]
 
@@ -169,6 +174,31 @@ def test_people_act_under_their_own_token(funded: Winnow) -> None:
     assert "rui" in funded("people", "list").stdout
     assert funded("people", "remove", "rui").exit_code == 0
     assert funded("budget", "show", "--token", token).exit_code == 1
+
+
+def test_a_label_of_boxes_is_shown_with_its_boxes(funded: Winnow, tmp_path: Path) -> None:
+    ledger, frame_id = SqliteLedger(tmp_path / ".winnow" / "ledger.db"), FrameId("f" * 32)
+    at, crowd = datetime(2026, 1, 1, tzinfo=UTC), Actor("ann", Role.ANNOTATOR)
+    boxes = label_of([Box("person", 4, 8, 10, 20), Box("bicycle", 1, 2, 3, 4)])
+    key = LabelKey(frame_id, DETECTION, 1)
+    step = Transition(
+        key, 2, LabelState.CANDIDATE, LabelState.HUMAN_LABELED, crowd, "{}", "", at
+    )  # fmt: skip
+    with ledger.transaction() as tx:
+        tx.labels.begin(
+            [frame_id], DETECTION, round_id="r0", batch_id="r0-batch",
+            actor=Actor("selection", Role.SELECTOR), evidence="chosen", at=at,
+        )  # fmt: skip
+        value = json.dumps({"label": boxes})
+        tx.labels.step(
+            step, round_id="r0", batch_id="r0-batch", value=value, annotator="ann"
+        )  # fmt: skip
+    ledger.close()
+    shown = funded("label", "history", frame_id).stdout
+    assert "candidate → human_labeled" in shown
+    assert "bicycle 1, person 1" in shown
+    assert "4, 8: 10 x 20" in shown
+    assert '{"box"' not in shown
 
 
 def test_every_reading_command_reads_a_fresh_folder(funded: Winnow) -> None:

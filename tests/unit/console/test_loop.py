@@ -9,10 +9,19 @@ from uuid import UUID
 
 from tests.unit.console.conftest import House
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.boxes import Box, label_of
 from winnow.domain.errors import BadInput
 from winnow.domain.events import TaskClosed
 from winnow.domain.ids import BudgetId, FrameId, Micros
-from winnow.domain.labels import Actor, Role
+from winnow.domain.labels import (
+    CLASSIFICATION,
+    DETECTION,
+    Actor,
+    LabelKey,
+    LabelState,
+    Role,
+    Transition,
+)
 from winnow.domain.money import Commit, Reserve
 from winnow.domain.tables import (
     BATCHES,
@@ -60,6 +69,21 @@ def given_a_proposed_batch(house: House) -> None:
             evidence="manifest",
             at=house.clock.now(),
         )
+
+
+def given_a_label(house: House, frame_id: FrameId, task: str, label: str) -> None:
+    selection, person = Actor("selection", Role.SELECTOR), Actor("ann", Role.ANNOTATOR)
+    with house.ledger.transaction() as tx:
+        tx.labels.begin(
+            [frame_id], task, round_id="r0", batch_id="r0-batch", actor=selection,
+            evidence="manifest", at=house.clock.now(),
+        )  # fmt: skip
+        step = Transition(
+            LabelKey(frame_id, task, 1), 2, LabelState.CANDIDATE, LabelState.HUMAN_LABELED, person,
+            "{}", "", house.clock.now(),
+        )  # fmt: skip
+        value = json.dumps({"label": label})
+        tx.labels.step(step, round_id="r0", batch_id="r0-batch", value=value, annotator="ann")
 
 
 def test_opening_a_round_pins_the_policy_and_asks_rounds(house: House) -> None:
@@ -173,6 +197,31 @@ def test_labels_are_counted_and_told_step_by_step(house: House) -> None:
     (revision,) = house.get(f"/v1/labels/{FRAME}")["revisions"]
     assert [step["to"] for step in revision["steps"]] == ["candidate"]
     assert house.ask("GET", "/v1/labels/unknown").status_code == 404
+
+
+def test_a_label_of_boxes_is_told_by_class_and_box_by_box(house: House) -> None:
+    boxes = [Box("person", 4, 8, 10, 20), Box("bicycle", 1, 2, 3, 4), Box("person", 30, 8, 9, 20)]
+    given_a_label(house, FRAME, DETECTION, label_of(boxes))
+    document = house.get(f"/v1/labels/{FRAME}")
+    assert document["label_task"] == DETECTION
+    (revision,) = document["revisions"]
+    assert revision["label"] == "bicycle 1, person 2"
+    assert revision["boxes"][0] == {
+        "class_name": "bicycle", "x": 1, "y": 2, "width": 3, "height": 4,
+    }  # fmt: skip
+    assert len(revision["boxes"]) == 3
+    assert house.ask("GET", f"/v1/labels/{FRAME}?label_task=classification").status_code == 404
+
+
+def test_a_label_of_a_frame_without_objects_and_one_of_a_class_are_told_too(house: House) -> None:
+    nothing, cat = FrameId("a" * 32), FrameId("b" * 32)
+    given_a_label(house, nothing, DETECTION, "[]")
+    given_a_label(house, cat, CLASSIFICATION, "cat")
+    (revision,) = house.get(f"/v1/labels/{nothing}")["revisions"]
+    assert (revision["label"], revision["boxes"]) == ("nothing", [])
+    (revision,) = house.get(f"/v1/labels/{cat}")["revisions"]
+    assert revision["label"] == "cat"
+    assert "boxes" not in revision
 
 
 def test_an_exception_is_resolved_by_the_service_that_raised_it(house: House) -> None:

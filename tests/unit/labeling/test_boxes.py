@@ -20,7 +20,7 @@ from tests.unit.labeling.world import (
 )
 from winnow.domain.boxes import Box, label_of
 from winnow.domain.events import DatasetPromoted, LabelReviewed, TaskOutcome, VerdictKind
-from winnow.domain.tables import GATEWAY_EXCEPTIONS
+from winnow.domain.tables import CURSORS, GATEWAY_EXCEPTIONS
 from winnow.ports.labeling_tool import Answer, LabelingTool
 
 BOXES = "label: {kind: detection}\n"
@@ -41,8 +41,10 @@ UNUSABLE = {
 class Drawing:
     """A tool in which somebody draws something else, once or always."""
 
-    def __init__(self, inner: LabelingTool, label: str, *, times: int = 10**6) -> None:
-        self._inner, self._label, self._left = inner, label, times
+    def __init__(
+        self, inner: LabelingTool, label: str, *, times: int = 10**6, **changes: str
+    ) -> None:
+        self._inner, self._changes, self._left = inner, {"label": label, **changes}, times
         self.ensure_project, self.submit = inner.ensure_project, inner.submit
         self.cancel = inner.cancel
 
@@ -52,7 +54,7 @@ class Drawing:
 
     def _drawn(self, answer: Answer) -> Answer:
         self._left -= 1
-        return answer if self._left < 0 else replace(answer, label=self._label)
+        return answer if self._left < 0 else replace(answer, **self._changes)  # type: ignore[arg-type]
 
 
 def boxes_world(folder: Path) -> World:
@@ -83,12 +85,28 @@ def test_boxes_that_cannot_be_taken_are_kept_for_a_person_and_not_paid(
         (kept,) = view.records.find(GATEWAY_EXCEPTIONS)
     assert (kept.kind, kept.state, kept.round_id) == ("unknown_label", "open", "r1")
     assert repr(label) in kept.detail
+    assert "(detection label: " in kept.detail
     assert world.states() == {"candidate": 1}
     balances = world.balances("human_annotation")
     assert (balances.spent, balances.reserved) == (0, 80_000)
     world.clock.advance(days=30)
     world.do(gateway.on_expire_tick, ports=world.gateway)
     assert world.balances("human_annotation").available == FUNDS
+
+
+def test_boxes_that_come_too_late_are_told_by_class(tmp_path: Path) -> None:
+    world = boxes_world(tmp_path)
+    drawn = label_of([Box("owl", 1, 1, 5, 5), Box("cat", 1, 1, 5, 5), Box("owl", 9, 9, 5, 5)])
+    world.order(world.selected(1, policy=BOXES))
+    assert len(world.label()) == 1
+    world.tool = Drawing(world.tool, drawn, answer_id="another")
+    with world.ledger.transaction() as tx:  # the cursor is lost: all answers come again
+        tx.records.update(CURSORS, gateway.CURSOR, lambda row: replace(row, cursor=""))
+    assert world.label() == []
+    with world.ledger.snapshot() as view:
+        (kept,) = view.records.find(GATEWAY_EXCEPTIONS)
+    assert kept.kind == "second_answer"
+    assert kept.detail.startswith("answer cat 1, owl 2 by annotator-")
 
 
 def test_a_frame_without_objects_is_answered_without_boxes(tmp_path: Path) -> None:

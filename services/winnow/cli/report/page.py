@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import html
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from winnow.cli.report import drawing, figures
 from winnow.cli.report.facts import BudgetFacts, Pick, RoundFacts, WorldFacts, run_of
 from winnow.cli.report.looking import looking
-from winnow.cli.report.looks import DrawnBox, boxes_in
+from winnow.cli.report.looks import boxes_in
 from winnow.cli.report.measures import Measure
 from winnow.cli.report.paired import Comparison, PairedDifference
+from winnow.domain.boxes import objects_told
 from winnow.domain.labels import DETECTION
 from winnow.ports.blobs import Blobs
 
@@ -271,19 +271,13 @@ def _card_of(pick: Pick, facts: WorldFacts, blobs: Blobs) -> str:
     if facts.label_kind == DETECTION:
         boxes = boxes_in(pick.label)
         picture = drawing.boxed(frame, boxes, facts.class_names, width=drawing.THUMB_PIXELS)
-        label = _counts(boxes) if pick.label else "–"
+        label = html.escape(objects_told(box.class_name for box in boxes)) if pick.label else "–"
     else:
         picture, label = drawing.thumbnail(frame), _class_of(pick)
     return (
         f'<div class="{kind}">{picture}<b>{pick.rank + 1} · {label}</b><br>'
         f'<span class="why">{html.escape(pick.reason)}</span></div>'
     )
-
-
-def _counts(boxes: Sequence[DrawnBox]) -> str:
-    counts = Counter(box.class_name for box in boxes)
-    told = (f"{html.escape(name)} {n}" for name, n in sorted(counts.items()))
-    return ", ".join(told) or "nothing"
 
 
 def _class_of(pick: Pick) -> str:
