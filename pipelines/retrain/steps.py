@@ -14,6 +14,7 @@ from retrain.orders import ORDERS, TRAINED, Order, prefix_of
 from retrain.report import Shown, show
 from retrain.settings import RetrainSettings
 from retrain.training import train_member
+from retrain.weights import pinned
 from winnow.adapters.connect import connect_blobs, connect_ledger
 from winnow.adapters.system_clock import SystemClock
 from winnow.contracts.artifacts import read_manifest, write_manifest
@@ -62,7 +63,8 @@ def plan(context: Context, *, round_id: str, dataset: str) -> list[str]:
     ------
     BadInput
         The data set has no label that can be read, labels that do not fit (an unknown class, a box
-        outside its frame), a frame of a holdout, or too few labels of a class for the policy.
+        outside its frame), a frame of a holdout, or too few labels of a class for the policy; or
+        there are no weights where a network's are said to be.
     """
     blobs = context.blobs
     snapshot = read_manifest(blobs, read_reference(dataset), Dataset)
@@ -78,12 +80,14 @@ def plan(context: Context, *, round_id: str, dataset: str) -> list[str]:
     holdout, _ = pack(
         blobs, holdout_labels(blobs, snapshot), _recipe(snapshot, training, round_id, strict=False)
     )
+    named = {training.network_of(m, kind=snapshot.label_kind) for m in range(training.members)}
+    networks = {name: pinned(blobs, name) for name in sorted(named)}
     orders = [
         Order(
             round_id=round_id,
             name=f"m{m}",
             seed=derived_uuid("member", snapshot.seed, round_id, m).int % 2**63,
-            network=training.network_of(m, kind=snapshot.label_kind),
+            network=networks[training.network_of(m, kind=snapshot.label_kind)],
             train=train,
             holdout=holdout,
             class_names=snapshot.class_names,

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from retrain.data import Pack, calibration_mask, label_weights, unpack
 from retrain.orders import Order, Trained, prefix_of
 from retrain.settings import RetrainSettings
+from retrain.weights import opener
 from winnow.contracts.manifests import Member
 from winnow.domain.errors import TrainingFailed
 from winnow.ports.blobs import Blobs
@@ -60,6 +61,8 @@ def _member(blobs: Blobs, settings: RetrainSettings, order: Order) -> Member:
         threads=settings.torch_threads,
         loaders=settings.loader_threads,
         device=chosen_device(settings.device),
+        open_weights=opener(blobs),
+        features=settings.work_dir / "features",
     )
     finished = _calibrated(order, checkpoint, examples.take(np.flatnonzero(kept_out)))
     data = checkpoint_bytes(finished)

@@ -34,7 +34,9 @@ class TrainingSection(Section):
         max_length=64,
         description=(
             "Families of networks, `name` or `name:argument`; member m takes the m-th, again from "
-            "the first after the last. Empty: `classification` or `grid_detection`."
+            "the first after the last. An argument is a network to start from, with its weights "
+            "in a file, `resnet18@/models/resnet18.pth`, or in the object store, "
+            "`resnet18@blob:KEY`. Empty: `classification` or `grid_detection`."
         ),
     )
     bagging: bool = Field(

@@ -14,7 +14,7 @@ from winnow.tasks.backbones import (
 )
 from winnow.tasks.classification import Classification, draw_weights
 from winnow.tasks.examples import Pixels
-from winnow.tasks.task import NetworkConfig
+from winnow.tasks.task import NetworkConfig, OpenWeights
 
 if TYPE_CHECKING:
     import torch
@@ -34,9 +34,11 @@ class BackboneClassification(Classification):
         draw_weights(head, rng)
         return torch.nn.Sequential(backbone, head)
 
-    def begin(self, network: torch.nn.Module, config: NetworkConfig) -> None:
+    def begin(
+        self, network: torch.nn.Module, config: NetworkConfig, open_weights: OpenWeights
+    ) -> None:
         """Load the published weights."""
-        load_backbone(network.get_submodule("0"), config.argument)
+        load_backbone(network.get_submodule("0"), config.argument, open_weights)
 
     def inputs(self, pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
         """Centre and scale as for ImageNet, whatever the frames are: the weights expect it."""

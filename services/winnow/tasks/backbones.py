@@ -1,8 +1,8 @@
 """Networks of torchvision and timm without their last layer; weights come from a file alone.
 
 A network is named in a policy as `resnet18` (torchvision) or `timm/vit_small_patch14_dinov2`
-(timm, DINOv2 among them), and where its weights lie as `resnet18@/models/resnet18.pth`. Nothing is
-ever downloaded.
+(timm, DINOv2 among them), and where its weights lie as `resnet18@/models/resnet18.pth`, or
+`resnet18@blob:KEY` of the object store. Nothing is ever downloaded.
 """
 
 from __future__ import annotations
@@ -10,15 +10,16 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import numpy as np
 
 from winnow.domain.errors import BadInput
 from winnow.tasks.classification import normalised
 from winnow.tasks.examples import Pixels
-from winnow.tasks.task import NetworkConfig
+from winnow.tasks.task import NetworkConfig, OpenWeights
 
 if TYPE_CHECKING:
     import torch
@@ -48,7 +49,7 @@ def make_backbone(
     # Their constructors draw from torch's global state; it is put back as it was.
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(rng.integers(2**63)))
-        network = _timm(name, config) if name.startswith("timm/") else _torchvision(name)
+        network = _timm(name) if name.startswith("timm/") else _torchvision(name)
     network.eval()
     try:
         with torch.inference_mode():
@@ -60,13 +61,20 @@ def make_backbone(
     return network, int(features.shape[1])
 
 
-def load_backbone(network: torch.nn.Module, argument: str) -> None:
+def open_path(where: str) -> BinaryIO:
+    """Open weights in a file."""
+    return Path(where).open("rb")
+
+
+def load_backbone(
+    network: torch.nn.Module, argument: str, open_weights: OpenWeights = open_path
+) -> None:
     """Load the weights that follow `@`, if any do; those of the original last layer are let go.
 
     Raises
     ------
     BadInput
-        The file cannot be read or holds no weights of this network.
+        The weights cannot be read, or are none of this network.
     """
     import torch
 
@@ -74,7 +82,8 @@ def load_backbone(network: torch.nn.Module, argument: str) -> None:
     if not path:
         return
     try:
-        state = torch.load(Path(path), map_location="cpu", weights_only=True)
+        with open_weights(path) as file:
+            state = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         msg = f"network {name}: expected its weights in {path}, found: {error.strerror or error}"
         raise BadInput(msg) from error
@@ -92,7 +101,7 @@ def load_backbone(network: torch.nn.Module, argument: str) -> None:
 
 
 def parts_of(argument: str) -> tuple[str, str]:
-    """Give a network's name and the path of its weights, which may be empty.
+    """Give a network's name and where its weights lie, which may be empty.
 
     Examples
     --------
@@ -126,23 +135,23 @@ def _torchvision(name: str) -> torch.nn.Module:
     return network  # type: ignore[no-any-return]
 
 
-def _timm(name: str, config: NetworkConfig) -> torch.nn.Module:
+def _timm(name: str) -> torch.nn.Module:
     try:
         import timm
     except ImportError as error:
         msg = f"network {name}: expected the package timm (Apache-2.0; pip install timm), not found"
         raise BadInput(msg) from error
-    sizes: dict[str, Any] = {}
-    if "vit" in name:
-        sizes = {"img_size": (config.input_height, config.input_width)}
+    make = partial(timm.create_model, name.removeprefix("timm/"), pretrained=False, num_classes=0)
     try:
-        made = timm.create_model(
-            name.removeprefix("timm/"), pretrained=False, num_classes=0, **sizes
-        )
+        try:
+            # Vision transformers: positions as published, interpolated to the frames' size.
+            network: torch.nn.Module = make(dynamic_img_size=True, dynamic_img_pad=True)
+        except TypeError:
+            network = make()
     except (RuntimeError, AssertionError) as error:
         msg = f"network {name}: expected one that this timm has: {error}"
         raise BadInput(msg) from error
-    return made  # type: ignore[no-any-return]
+    return network
 
 
 def imagenet_inputs(pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
@@ -162,5 +171,5 @@ def losses_of_any(
     """
     if len(inputs) > 1:
         return losses(network, inputs, wanted)
-    twice = tuple(one.repeat(2, *([1] * (one.dim() - 1))) for one in wanted)
-    return losses(network, inputs.repeat(2, 1, 1, 1), twice)[:1]
+    twice, *wanted_twice = (one.repeat(2, *([1] * (one.dim() - 1))) for one in (inputs, *wanted))
+    return losses(network, twice, tuple(wanted_twice))[:1]

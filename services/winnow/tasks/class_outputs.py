@@ -6,6 +6,7 @@ Layout of outputs: float32 [N, C], logits; calibrated: probabilities.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ import numpy.typing as npt
 from winnow.calibration.temperature import fit_temperature, negative_log_likelihood, softmax
 from winnow.domain.errors import BadInput, SchemaMismatch
 from winnow.tasks.examples import Examples, Values
-from winnow.tasks.task import NetworkConfig, Outputs, Said
+from winnow.tasks.task import NetworkConfig, OpenWeights, Outputs, Said
 
 if TYPE_CHECKING:
     import torch
@@ -29,8 +30,16 @@ class ClassOutputs:
 
     kind = "classification"
 
-    def begin(self, network: torch.nn.Module, config: NetworkConfig) -> None:
+    def begin(
+        self, network: torch.nn.Module, config: NetworkConfig, open_weights: OpenWeights
+    ) -> None:
         """Start from the drawn weights."""
+
+    def prepared(
+        self, network: torch.nn.Module, examples: Examples, config: NetworkConfig, *, folder: Path
+    ) -> Examples:
+        """Give the examples: every epoch sees other inputs."""
+        return examples
 
     def target(self, label: str, *, class_names: Sequence[str], size: tuple[int, int]) -> Values:
         """Give [[class index]].

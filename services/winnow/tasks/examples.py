@@ -39,6 +39,8 @@ class Examples:
     """Width and height of each upright frame as stored, pixels."""
     weights_N: Values
     """Weight of each frame's loss, not negative, mean 1."""
+    features_ND: Values | None = None
+    """float32 [N, D]: what a frozen network says of the pixels, see `Task.prepared`."""
 
     def __len__(self) -> int:
         return len(self.pixels)
@@ -62,6 +64,7 @@ class Examples:
             counts_N=self.counts_N[rows_N],
             sizes_N2=self.sizes_N2[rows_N],
             weights_N=self.weights_N[rows_N],
+            features_ND=None if self.features_ND is None else self.features_ND[rows_N],
         )
 
 

@@ -19,7 +19,7 @@ from winnow.tasks.examples import Pixels
 from winnow.tasks.grid.detection import GridDetection
 from winnow.tasks.grid.network import set_priors
 from winnow.tasks.map_decoding import BOX_CHANNELS
-from winnow.tasks.task import NetworkConfig
+from winnow.tasks.task import NetworkConfig, OpenWeights
 
 if TYPE_CHECKING:
     import torch
@@ -52,9 +52,11 @@ class FpnDetection(GridDetection):
         set_priors(network)
         return network
 
-    def begin(self, network: torch.nn.Module, config: NetworkConfig) -> None:
+    def begin(
+        self, network: torch.nn.Module, config: NetworkConfig, open_weights: OpenWeights
+    ) -> None:
         """Load the published weights of the ResNet."""
-        load_backbone(network.get_submodule("pyramid.body"), config.argument)
+        load_backbone(network.get_submodule("pyramid.body"), config.argument, open_weights)
 
     def inputs(self, pixels: Pixels, config: NetworkConfig) -> torch.Tensor:
         """Centre and scale as for ImageNet, whatever the frames are: the weights expect it."""

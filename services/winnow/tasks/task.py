@@ -5,10 +5,11 @@ Nothing here imports torch: who only plans or scores elsewhere does not wait for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import TYPE_CHECKING, Protocol, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +20,8 @@ from winnow.tasks.examples import Examples, Pixels, Rows, Values
 if TYPE_CHECKING:
     import torch
 
+OpenWeights = Callable[[str], BinaryIO]
+"""Opens weights by where they lie; what it raises says why it cannot."""
 Outputs = npt.NDArray[np.float32]
 """[N, ...]: what a network says of N frames; the rest of the shape is the kind's."""
 
@@ -81,15 +84,31 @@ class Task(Protocol):
         """Make a network whose weights come from `rng` alone."""
         ...
 
-    def begin(self, network: torch.nn.Module, config: NetworkConfig) -> None:
-        """Load what training starts from, if the family's argument names a file; else nothing.
+    def begin(
+        self, network: torch.nn.Module, config: NetworkConfig, open_weights: OpenWeights
+    ) -> None:
+        """Load what training starts from, if the family's argument names weights; else nothing.
 
         Members that are read back hold all their weights: this is not called for them.
 
         Raises
         ------
         BadInput
-            The file cannot be read, or is none for this network.
+            The weights cannot be read, or are none for this network.
+        """
+        ...
+
+    def prepared(
+        self, network: torch.nn.Module, examples: Examples, config: NetworkConfig, *, folder: Path
+    ) -> Examples:
+        """Give the examples with all that training would compute anew in each epoch, the same.
+
+        Parameters
+        ----------
+        network
+            As training starts with it, where it will be trained.
+        folder
+            Keeps what is computed, for other members and trainings.
         """
         ...
 

@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from winnow.domain.errors import IntegrityError, TrainingFailed
+from winnow.tasks.backbones import open_path
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, read_checkpoint
 from winnow.tasks.devices import has_fast_bfloat16
 from winnow.tasks.examples import Examples, Rows
 from winnow.tasks.loading import ahead
-from winnow.tasks.task import NetworkConfig, Task, task_named
+from winnow.tasks.task import NetworkConfig, OpenWeights, Task, task_named
 from winnow.tasks.whole_files import write_whole
 
 if TYPE_CHECKING:
@@ -60,6 +61,8 @@ def train(
     threads: int = 1,
     loaders: int = 1,
     device: str = "cpu",
+    open_weights: OpenWeights = open_path,
+    features: Path | None = None,
 ) -> Checkpoint:
     """Train on `examples`, at least one; give the member after its last step.
 
@@ -75,6 +78,10 @@ def train(
         Threads that prepare batches while others are learned from; 0: none. Changes no bit.
     device
         What torch computes on, `cpu` or `cuda`; bits are the same on one device only.
+    open_weights
+        Opens published weights, if the network starts from any.
+    features
+        Folder where the features of frozen networks are kept; none: `features` beside `file`.
 
     Raises
     ------
@@ -87,8 +94,11 @@ def train(
     task = task_named(config.network.task)
     data_sha256 = _digest(examples, config)
     network = task.network(config.network, rng=_rng(config.seed, _WEIGHTS, 0))
-    task.begin(network, config.network)
+    task.begin(network, config.network, open_weights)
     network = network.to(device)
+    examples = task.prepared(
+        network, examples, config.network, folder=features or file.parent / "features"
+    )
     parameters = list(network.parameters())
     moments = [(torch.zeros_like(p), torch.zeros_like(p)) for p in parameters]
     n_batches = math.ceil(len(examples) / config.batch_size)

@@ -7,6 +7,7 @@ import sys
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -226,6 +227,28 @@ def test_a_network_that_is_not_there_is_told(
     config = replace(CONFIG, task=f"backbone:{argument}")
     with pytest.raises(BadInput, match=told):
         make_backbone(config, rng=np.random.default_rng(0))
+
+
+@pytest.mark.parametrize(("name", "takes_sizes"), [("vit_x", True), ("resnet_x", False)])
+def test_a_network_of_timm_has_its_published_shape_whatever_the_frames_size(
+    name: str, takes_sizes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    def create_model(name: str, **options: object) -> torch.nn.Module:
+        if "dynamic_img_size" in options and not takes_sizes:
+            raise TypeError("unexpected keyword argument 'dynamic_img_size'")
+        asked.append((name, options))
+        return torch.nn.Sequential(torch.nn.AdaptiveAvgPool2d(1), torch.nn.Flatten())
+
+    monkeypatch.setitem(sys.modules, "timm", SimpleNamespace(create_model=create_model))
+    config = replace(CONFIG, task=f"backbone:timm/{name}")
+    _, width = make_backbone(config, rng=np.random.default_rng(0))
+    assert width == 3
+    ((found, options),) = asked
+    assert (found, options["pretrained"], options["num_classes"]) == (name, False, 0)
+    assert options.get("dynamic_img_size", False) == takes_sizes
+    assert "img_size" not in options
 
 
 def test_weights_that_are_not_those_of_the_network_are_told(tmp_path: Path) -> None:
