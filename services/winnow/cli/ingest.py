@@ -32,8 +32,8 @@ def ingest(
         typer.Argument(
             help="Folder of images, COCO .json, .npz, BDD100K (its folder, or one of its label "
             "files), a simulated town (roads:town=3,frames=2000), records of KServe's payload "
-            "logger (a file or folder, with --format payload-log), or a vehicle's upload manifest: "
-            "its file, or its key in the object store."
+            "logger (a file, folder or topic, with --format payload-log), or a vehicle's upload "
+            "manifest: its file, or its key in the object store."
         ),
     ],
     holdout: Annotated[
@@ -74,6 +74,13 @@ def ingest(
             show_default="0.1; of detection 0.002",
         ),
     ] = None,
+    bus_url: Annotated[
+        str,
+        typer.Option(
+            help="Of a payload log in a topic, which is then named instead of a path: its Kafka, "
+            "kafka://user:password@host:port,host:port?tls_ca=/path."
+        ),
+    ] = "",
     vehicle: Annotated[str, typer.Option(help="Which vehicle recorded it.")] = "",
     limit: Annotated[int | None, typer.Option(help="Take so many frames, evenly spaced.")] = None,
     vehicle_keys: VehicleKeyFolder = None,
@@ -103,7 +110,11 @@ def ingest(
     sent = is_sent(path)
     thresholds = Thresholds(confidence_below, disagreement_above)
     frames = (
-        None if sent else source_named(path, labels=labels, layout=layout, thresholds=thresholds)
+        None
+        if sent
+        else source_named(
+            path, labels=labels, layout=layout, thresholds=thresholds, bus_url=bus_url
+        )
     )
     folder = state if ledger_url or blobs_url else made(state)
     with stores(folder, ledger_url, blobs_url) as (ledger, blobs):

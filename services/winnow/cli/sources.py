@@ -8,6 +8,7 @@ from winnow.adapters.frame_sources.bdd100k import BOXES, Bdd100kSource
 from winnow.adapters.frame_sources.bdd100k_file import ATTRIBUTES
 from winnow.adapters.frame_sources.open import open_source
 from winnow.adapters.frame_sources.payload_answer import Thresholds
+from winnow.adapters.frame_sources.payload_files import PayloadEntries, PayloadFiles
 from winnow.adapters.frame_sources.payload_log import PayloadLogSource
 from winnow.domain.errors import BadInput
 from winnow.domain.labels import CLASSIFICATION, DETECTION
@@ -23,7 +24,12 @@ LABELS = (CLASS, BOXES, *ATTRIBUTES)
 
 
 def source_named(
-    path: Path, *, labels: str = "", layout: str = "", thresholds: Thresholds = DEFAULTS
+    path: Path,
+    *,
+    labels: str = "",
+    layout: str = "",
+    thresholds: Thresholds = DEFAULTS,
+    bus_url: str = "",
 ) -> FrameSource:
     """Give the source that lies at a path, or the simulated town that `roads:…` names.
 
@@ -37,6 +43,8 @@ def source_named(
         lies there.
     thresholds
         Which answers of a payload log make candidates.
+    bus_url
+        Of a payload log: the Kafka of which the path is a topic; empty: it is a file or folder.
 
     Raises
     ------
@@ -57,10 +65,13 @@ def source_named(
         if labels:
             msg = f"{path}: expected no --labels, as a payload log knows none, found {labels!r}"
             raise BadInput(msg)
-        return PayloadLogSource(path, thresholds=thresholds)
-    if thresholds != DEFAULTS:
-        msg = f"--confidence-below and --disagreement-above: expected --format {PAYLOAD_LOG}"
-        raise BadInput(msg + f", found {layout or 'none'}")
+        return PayloadLogSource(_payloads(path, bus_url), thresholds=thresholds)
+    if thresholds != DEFAULTS or bus_url:
+        msg = (
+            "--confidence-below, --disagreement-above and --bus-url: expected "
+            f"--format {PAYLOAD_LOG}, found {layout or 'none'}"
+        )
+        raise BadInput(msg)
     attribute = labels if labels in ATTRIBUTES else ATTRIBUTES[0]
     if layout:
         return Bdd100kSource(path, labels=BOXES if labels == BOXES else attribute)
@@ -73,3 +84,12 @@ def source_named(
     from winnow.testing.roads.source import RoadsSource
 
     return RoadsSource(setting_of(str(path)))
+
+
+def _payloads(path: Path, bus_url: str) -> PayloadEntries:
+    if not bus_url:
+        return PayloadFiles(path)
+    from winnow.adapters.frame_sources.payload_topic import PayloadTopic
+    from winnow.adapters.kafka_settings import kafka_settings
+
+    return PayloadTopic(kafka_settings(bus_url), str(path))

@@ -6,6 +6,7 @@ import json
 import tracemalloc
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,6 +28,7 @@ from tests.unit.ingest.payload_records import (
     write_log,
 )
 from winnow.adapters.frame_sources.payload_answer import Thresholds
+from winnow.adapters.frame_sources.payload_files import PayloadFiles
 from winnow.adapters.frame_sources.payload_log import PayloadLogSource
 from winnow.cli.sources import source_named
 from winnow.domain.errors import BadInput
@@ -34,6 +36,10 @@ from winnow.ports.frame_source import SourceFrame
 
 IMAGES = [image_bytes(seed) for seed in range(3)]
 ANSWER = classes(SURE, UNSURE, SPLIT)
+
+
+def source_of(path: Path, **options: Any) -> PayloadLogSource:
+    return PayloadLogSource(PayloadFiles(path), **options)
 
 
 def names(source: PayloadLogSource) -> list[str]:
@@ -47,7 +53,7 @@ def told(source: PayloadLogSource, words: str) -> str:
 
 def test_frames_of_unsure_answers_are_candidates_that_say_why(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", *exchange("a1", ANSWER, frames=IMAGES))
-    source = PayloadLogSource(log)
+    source = source_of(log)
     assert (source.name, source.n_frames, source.class_names) == ("production", 2, ())
     unsure, split = source.frames()
     assert (unsure.name, unsure.data, unsure.media_type) == ("a1/1", IMAGES[1], "image/png")
@@ -72,9 +78,9 @@ def test_frames_of_unsure_answers_are_candidates_that_say_why(tmp_path: Path) ->
 
 def test_thresholds_choose_how_much_doubt_is_enough(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", *exchange("a1", ANSWER, frames=IMAGES))
-    assert names(PayloadLogSource(log, thresholds=Thresholds(1.0))) == ["a1/0", "a1/1", "a1/2"]
-    assert names(PayloadLogSource(log, thresholds=Thresholds(0.0, 0.5))) == []
-    assert names(PayloadLogSource(log, thresholds=Thresholds(0.0, 0.1))) == ["a1/2"]
+    assert names(source_of(log, thresholds=Thresholds(1.0))) == ["a1/0", "a1/1", "a1/2"]
+    assert names(source_of(log, thresholds=Thresholds(0.0, 0.5))) == []
+    assert names(source_of(log, thresholds=Thresholds(0.0, 0.1))) == ["a1/2"]
     for wrong in ({"confidence_below": 1.5}, {"disagreement_above": float("nan")}):
         option = f"--{next(iter(wrong)).replace('_', '-')}"
         with pytest.raises(BadInput, match=f"{option}: expected"):
@@ -87,7 +93,7 @@ def test_a_detector_is_doubted_by_its_least_certain_box_and_by_its_maps(tmp_path
         [[0.95, 0.02], [0.95, 0.45], [], []],
     )
     log = write_log(tmp_path / "log.jsonl", *exchange("a1", answer))
-    source = PayloadLogSource(log)
+    source = source_of(log)
     assert source.label_kind == "detection"
     box, maps = source.frames()
     assert (box.name, box.tags["doubt"], box.tags["confidence"]) == ("a1/1", "confidence", "0.5500")
@@ -113,7 +119,7 @@ def as_http_headers(record: Json) -> Json:
 @pytest.mark.parametrize("form", [kafka, as_http_headers])
 def test_attribute_names_may_have_changed_on_the_way(tmp_path: Path, form: object) -> None:
     records = exchange("a1", ANSWER, frames=IMAGES, headers={"X-Winnow-Session": "s7"})
-    source = PayloadLogSource(
+    source = source_of(
         write_log(tmp_path / "log.jsonl", *map(form, records))  # type: ignore[call-overload]
     )
     assert [(f.name, f.data, f.session) for f in source.frames()] == [
@@ -137,7 +143,7 @@ def test_a_bucket_holds_a_file_for_each_record_or_each_batch(tmp_path: Path) -> 
     for name, content in files.items():
         (folder / name).write_text(json.dumps(content))
     (folder / "readme.txt").write_text("not a record")
-    source = PayloadLogSource(tmp_path)
+    source = source_of(tmp_path)
     assert names(source) == [f"{n}/{pos}" for n in ("a1", "b1", "b2", "b3") for pos in (1, 2)]
     assert {(frame.vehicle, frame.captured_at) for frame in source.frames()} == {("v2", None)}
     assert told(source, "other kinds") == "1 file(s) of other kinds left out"
@@ -146,7 +152,7 @@ def test_a_bucket_holds_a_file_for_each_record_or_each_batch(tmp_path: Path) -> 
 def one_with(tmp_path: Path, **headers: str) -> tuple[PayloadLogSource, list[SourceFrame]]:
     named = {f"X-Winnow-{name.replace('_', '-')}": value for name, value in headers.items()}
     log = write_log(tmp_path / "log.jsonl", *exchange("a1", classes(UNSURE), headers=named))
-    source = PayloadLogSource(log)
+    source = source_of(log)
     return source, list(source.frames())
 
 
@@ -236,7 +242,7 @@ def test_what_cannot_be_used_is_left_out_once_and_the_rest_is_taken(
 ) -> None:
     bad = [stored("bad", "request", request_), stored("bad", "response", response)]
     good = exchange("good", classes(UNSURE))
-    source = PayloadLogSource(write_log(tmp_path / "log.jsonl", *bad, *good))
+    source = source_of(write_log(tmp_path / "log.jsonl", *bad, *good))
     assert names(source) == ["good/0"]
     (note,) = [note for note in source.notes if "left out" in note]
     assert note.startswith(f"1 {why} left out, first log.jsonl line 1")
@@ -255,7 +261,7 @@ def test_lines_that_are_no_records_are_told_together(tmp_path: Path) -> None:
         {"type": "com.example.heartbeat", "id": "1"},
         *exchange("good", classes(UNSURE)),
     )  # fmt: skip
-    source = PayloadLogSource(log)
+    source = source_of(log)
     assert names(source) == ["good/0"]
     note = told(source, "no record")
     assert note.startswith("8 line(s) or item(s) that are no record left out, first log.jsonl line")
@@ -268,7 +274,7 @@ def test_sides_that_stay_alone_or_come_again_are_told(tmp_path: Path) -> None:
     ask, answer = exchange("pair", classes(UNSURE))
     lone, _ = exchange("asked", ANSWER)
     _, late = exchange("answered", ANSWER)
-    source = PayloadLogSource(write_log(tmp_path / "l.jsonl", answer, lone, ask, late, ask, answer))
+    source = source_of(write_log(tmp_path / "l.jsonl", answer, lone, ask, late, ask, answer))
     assert names(source) == ["pair/0"]
     assert "l.jsonl line 2" in told(source, "1 request(s) without a response left out")
     assert "l.jsonl line 4" in told(source, "1 response(s) without a request left out")
@@ -278,8 +284,8 @@ def test_sides_that_stay_alone_or_come_again_are_told(tmp_path: Path) -> None:
 def test_only_so_many_requests_are_remembered(tmp_path: Path) -> None:
     asks, answers = zip(*(exchange(f"{n:03}", classes(UNSURE)) for n in range(20)), strict=True)
     log = write_log(tmp_path / "log.jsonl", *asks, *answers)
-    assert PayloadLogSource(log, window=20).n_frames == 20
-    few = PayloadLogSource(log, window=5)
+    assert source_of(log, window=20).n_frames == 20
+    few = source_of(log, window=5)
     assert few.n_frames == 0
     assert told(few, "without a response").startswith("20 request(s)")
     assert told(few, "without a request").startswith("20 response(s)")
@@ -294,7 +300,7 @@ def test_memory_does_not_grow_with_the_log(tmp_path: Path) -> None:
                 log.write(json.dumps({**record, "id": f"n{number}"}) + "\n")
     assert (tmp_path / "log.jsonl").stat().st_size > 25_000_000
     tracemalloc.start()
-    source = PayloadLogSource(tmp_path / "log.jsonl", window=10)
+    source = source_of(tmp_path / "log.jsonl", window=10)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert source.n_frames == 0
@@ -314,7 +320,7 @@ def test_a_log_that_changed_between_the_two_readings_is_refused(
     tmp_path: Path, now: str | None, expected: str
 ) -> None:
     log = write_log(tmp_path / "log.jsonl", *exchange("a1", classes(UNSURE)))
-    source = PayloadLogSource(log)
+    source = source_of(log)
     if now is None:
         log.unlink()
     else:
@@ -326,11 +332,11 @@ def test_a_log_that_changed_between_the_two_readings_is_refused(
 def test_what_is_no_payload_log_is_refused(tmp_path: Path) -> None:
     log = write_log(tmp_path / "log.jsonl", {"type": "com.example.heartbeat"})
     with pytest.raises(BadInput, match=r"expected records of KServe's payload logger, found none"):
-        PayloadLogSource(log)
+        source_of(log)
     (tmp_path / "images").mkdir()
     (tmp_path / "images" / "a.png").write_bytes(IMAGES[0])
     with pytest.raises(BadInput, match=r"expected payload records \(.json .* found 1 other file"):
-        PayloadLogSource(tmp_path / "images")
+        source_of(tmp_path / "images")
     with pytest.raises(BadInput, match="as a payload log knows none, found 'boxes'"):
         source_named(log, labels="boxes", layout="payload-log")
     with pytest.raises(BadInput, match="expected --format payload-log, found none"):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from winnow.adapters.frame_sources.folder import visible
 from winnow.domain.errors import BadInput
@@ -22,10 +22,38 @@ class Place:
     """Where a record lies; the order is that of reading."""
 
     file: int
+    """Of a topic its partition."""
     offset: int
     line: int
     entry: int
     """Of the list that the line holds."""
+
+
+class PayloadEntries(Protocol):
+    """A log that can be read again."""
+
+    @property
+    def n_others(self) -> int:
+        """Files of other kinds, which are left out."""
+        ...
+
+    def entries(self) -> Iterator[tuple[Place, object]]:
+        """Give all that the log holds, decoded from JSON; of what is broken a `BadInput`."""
+        ...
+
+    def entry(self, place: Place) -> object:
+        """Give what lies at a place.
+
+        Raises
+        ------
+        BadInput
+            It is not there any more.
+        """
+        ...
+
+    def where(self, place: Place) -> str:
+        """Say in words where a place is."""
+        ...
 
 
 class PayloadFiles:
@@ -53,9 +81,6 @@ class PayloadFiles:
             kinds = " ".join(sorted(SUFFIXES))
             msg = f"{path}: expected payload records ({kinds}), found {self.n_others} other file(s)"
             raise BadInput(msg)
-
-    def __len__(self) -> int:
-        return len(self._paths)
 
     def entries(self) -> Iterator[tuple[Place, object]]:
         """Give what lies on each line, a list's items one by one; of a broken line the error."""

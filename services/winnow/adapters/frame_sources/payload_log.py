@@ -6,13 +6,12 @@ import itertools
 from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from winnow.adapters.frame_sources.media import media_type_in
 from winnow.adapters.frame_sources.payload_answer import Answered, Thresholds, answered_of
-from winnow.adapters.frame_sources.payload_files import PayloadFiles, Place
+from winnow.adapters.frame_sources.payload_files import PayloadEntries, Place
 from winnow.adapters.frame_sources.payload_join import WINDOW, Again, Alone, Pair, joined
 from winnow.adapters.frame_sources.payload_record import Key, PayloadRecord, record_of
 from winnow.adapters.frame_sources.payload_request import frames_of, origin_of
@@ -86,8 +85,8 @@ class PayloadLogSource:
 
     Parameters
     ----------
-    path
-        A file of records, or a folder of such files.
+    entries
+        Files or a topic of records.
     window
         So many requests may lie between the two sides of one.
 
@@ -98,10 +97,10 @@ class PayloadLogSource:
     """
 
     def __init__(
-        self, path: Path, *, thresholds: Thresholds = DEFAULTS, window: int = WINDOW
+        self, entries: PayloadEntries, *, thresholds: Thresholds = DEFAULTS, window: int = WINDOW
     ) -> None:
         self._thresholds = thresholds
-        self._files = PayloadFiles(path)
+        self._entries = entries
         self._examples: dict[str, list[str]] = {}
         self._left_out: Counter[str] = Counter()
         self._committees: Counter[str] = Counter()
@@ -112,7 +111,7 @@ class PayloadLogSource:
             self._take(found)
         self._candidates.sort()
         if not self._n_records:
-            msg = f"{path}: expected records of KServe's payload logger, found none"
+            msg = "expected records of KServe's payload logger, found none"
             raise BadInput("; ".join([msg, *self._told()]))
 
     @property
@@ -193,15 +192,15 @@ class PayloadLogSource:
             )
 
     def _record(self, candidate: _Candidate) -> PayloadRecord:
-        record = record_of(self._files.entry(candidate.place))
+        record = record_of(self._entries.entry(candidate.place))
         if record is None or not record.is_request or record.key != candidate.key:
-            where = self._files.where(candidate.place)
+            where = self._entries.where(candidate.place)
             msg = f"{where}: expected request {candidate.key[-1]} as before, found something else"
             raise BadInput(msg)
         return record
 
     def _halves(self) -> Iterator[_Half]:
-        for place, entry in self._files.entries():
+        for place, entry in self._entries.entries():
             try:
                 if isinstance(entry, BadInput):
                     raise entry
@@ -266,7 +265,7 @@ class PayloadLogSource:
         self._left_out[why] += 1
         examples = self._examples.setdefault(why, [])
         if len(examples) < EXAMPLES_SHOWN:
-            where = self._files.where(place)
+            where = self._entries.where(place)
             examples.append(f"{where}: {found}" if found else where)
 
     def _told(self) -> list[str]:
@@ -274,8 +273,8 @@ class PayloadLogSource:
             f"{self._left_out[why]} {why} left out, first {'; '.join(examples)}"
             for why, examples in sorted(self._examples.items())
         ]
-        if self._files.n_others:
-            told.append(f"{self._files.n_others} file(s) of other kinds left out")
+        if self._entries.n_others:
+            told.append(f"{self._entries.n_others} file(s) of other kinds left out")
         return told
 
 

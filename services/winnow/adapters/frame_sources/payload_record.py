@@ -92,7 +92,7 @@ def _body(fields: Mapping[str, object]) -> Body:
     data = fields.get("data")
     if isinstance(data, str):
         return data.encode()
-    if isinstance(data, Mapping):
+    if isinstance(data, bytes | Mapping):
         return data
     msg = f"expected a body (data, data_base64 or Bytes), found {type(data).__name__}"
     raise BadInput(msg)
