@@ -42,7 +42,12 @@ def ingest(
     by: Annotated[
         str, typer.Option(help="Keep whole `session`s or near-duplicate `cluster`s together.")
     ] = "",
-    source: Annotated[str, typer.Option(help="Name of the source; by default its path's.")] = "",
+    source: Annotated[
+        str,
+        typer.Option(
+            help="Name of the source; by default its path's, of a payload log `production`."
+        ),
+    ] = "",
     labels: Annotated[
         str,
         typer.Option(
@@ -63,7 +68,7 @@ def ingest(
         typer.Option(
             help="Of a payload log: take frames whose best class (of detection: least certain box, "
             "there or not) has less than this mean probability …",
-            show_default="0.6",
+            show_default="0.6; of detection 0.55",
         ),
     ] = None,
     disagreement_above: Annotated[
@@ -71,7 +76,7 @@ def ingest(
         typer.Option(
             help="… or about which the members disagree by more nats of mutual information (of "
             "detection: the mean over their maps).",
-            show_default="0.1; of detection 0.002",
+            show_default="0.1; of detection 0.001",
         ),
     ] = None,
     bus_url: Annotated[

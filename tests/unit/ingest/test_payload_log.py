@@ -90,17 +90,17 @@ def test_thresholds_choose_how_much_doubt_is_enough(tmp_path: Path) -> None:
 def test_a_detector_is_doubted_by_its_least_certain_box_and_by_its_maps(tmp_path: Path) -> None:
     answer = boxes(
         [[0.0, 0.0], [0.0, 0.0], [0.0, 0.5], [0.0, 0.0]],
-        [[0.95, 0.02], [0.95, 0.45], [], []],
+        [[0.95, 0.02], [0.95, 0.46], [], [0.45]],
     )
     log = write_log(tmp_path / "log.jsonl", *exchange("a1", answer))
     source = source_of(log)
     assert source.label_kind == "detection"
     box, maps = source.frames()
-    assert (box.name, box.tags["doubt"], box.tags["confidence"]) == ("a1/1", "confidence", "0.5500")
+    assert (box.name, box.tags["doubt"], box.tags["confidence"]) == ("a1/1", "confidence", "0.5400")
     assert (maps.name, maps.tags["doubt"], maps.tags["disagreement"]) == (
         "a1/2", "disagreement", "0.25",
     )  # fmt: skip
-    assert "above 0.002 nats" in told(source, "detection: 4 frame(s)")
+    assert "above 0.001 nats" in told(source, "detection: 4 frame(s)")
 
 
 def kafka(record: Json) -> Json:

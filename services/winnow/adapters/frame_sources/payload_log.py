@@ -139,7 +139,7 @@ class PayloadLogSource:
         """What became a candidate and why, what did not, and what could not be used."""
         told = [
             f"{kind}: {frames.n} frame(s) answered, {frames.n_sure} of them surely; "
-            f"{frames.n_confidence} with confidence below {self._thresholds.confidence:g}, "
+            f"{frames.n_confidence} with confidence below {self._thresholds.confidence(kind):g}, "
             f"{frames.n_disagreement} with disagreement above "
             f"{self._thresholds.disagreement(kind):g} nats"
             for kind, frames in sorted(self._frames.items())
