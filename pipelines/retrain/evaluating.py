@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
+import pyarrow as pa
 
 from retrain.data import (
     Pack,
@@ -19,8 +19,10 @@ from retrain.data import (
 )
 from retrain.orders import Trained, prefix_of
 from winnow.calibration.reliability import ReliabilityBin
-from winnow.contracts.artifacts import read_manifest, write_manifest
+from winnow.contracts.artifacts import read_manifest, write_manifest, write_table
+from winnow.contracts.detection_scores import shown_label
 from winnow.contracts.manifests import Dataset, Evaluation, Member, Members, StopSet
+from winnow.contracts.tables import ORACLE
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import TrainingFailed
 from winnow.domain.ids import RoundId, committee_version_of, derived_uuid
@@ -30,7 +32,12 @@ from winnow.ports.blobs import Blobs
 from winnow.stopping import mean_normalised_entropy
 from winnow.tasks.checkpoint import read_checkpoint, restored
 from winnow.tasks.committee import LoadedMember
-from winnow.tasks.evaluation import ECE_ESTIMATORS, Evaluated, evaluate_committee
+from winnow.tasks.evaluation import (
+    CONFUSED_SCORE_MIN,
+    ECE_ESTIMATORS,
+    Evaluated,
+    evaluate_committee,
+)
 
 RARE_SHARE = 0.5
 """A class is rare if it has less than this part of an equal share of the labels."""
@@ -69,7 +76,7 @@ def evaluated_members(
         committee=found.committee,
         members={m.name: m.metrics | found.members[m.name] for m in members},
         classes=found.classes,
-        stop_set=_stop_set(blobs, document.frame_ids, found.probs_NMC, round_id),
+        stop_set=_stop_set(blobs, document.frame_ids, found, round_id),
         label_kind=snapshot.label_kind,
         intervals=found.intervals,
         n_sessions=len(set(grouping.sessions)),
@@ -149,18 +156,22 @@ def _notes(
 
 
 def _stop_set(
-    blobs: Blobs,
-    frame_ids: Sequence[str],
-    probs_NMC: npt.NDArray[np.float32] | None,
-    round_id: str,
+    blobs: Blobs, frame_ids: Sequence[str], found: Evaluated, round_id: str
 ) -> StopSet | None:
-    if not frame_ids or probs_NMC is None:
+    if not frame_ids:
         return None
-    probs = probs_NMC.astype(np.float64)
+    sha256, prefix = hashlib.sha256("\n".join(frame_ids).encode()).hexdigest(), prefix_of(round_id)
+    if found.probs_NMC is None:
+        labels = [shown_label(text, CONFUSED_SCORE_MIN)[0] for text in found.boxes]
+        table = pa.table([list(frame_ids), labels], schema=ORACLE)
+        return StopSet(
+            frames_sha256=sha256, predictions=write_table(blobs, table, ORACLE, prefix=prefix)
+        )
+    probs = found.probs_NMC.astype(np.float64)
     predicted_N = probs.mean(axis=1).argmax(axis=1).astype(np.int32)
     return StopSet(
-        frames_sha256=hashlib.sha256("\n".join(frame_ids).encode()).hexdigest(),
-        predictions=put_array(blobs, predicted_N, prefix=prefix_of(round_id)),
+        frames_sha256=sha256,
+        predictions=put_array(blobs, predicted_N, prefix=prefix),
         mean_entropy=mean_normalised_entropy(probs),
     )
 

@@ -96,7 +96,8 @@ def shown_boxes(
         some = table.filter(pc.is_in(table["frame_id"], value_set=wanted))
         found |= zip(some["frame_id"].to_pylist(), some["boxes"].to_pylist(), strict=True)
     return [
-        _shown(found[frame_id], score_min) if frame_id in found else None for frame_id in frame_ids
+        shown_label(found[frame_id], score_min) if frame_id in found else None
+        for frame_id in frame_ids
     ]
 
 
@@ -105,7 +106,8 @@ def _box_tables(blobs: Blobs, scores: Scores) -> Iterator[pa.Table]:
         yield read_table(blobs, part, DETECTION_SCORES, columns=["frame_id", "boxes"])
 
 
-def _shown(text: str, score_min: float) -> tuple[str, float]:
+def shown_label(text: str, score_min: float) -> tuple[str, float]:
+    """Give the label of a committee's boxes from a score on, and how sure it is of it."""
     boxes = json.loads(text)
     kept = [box for box in boxes if box["score"] >= score_min]
     label = label_of(Box(box["class"], *box["box"]) for box in kept)

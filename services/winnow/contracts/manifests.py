@@ -182,9 +182,10 @@ class StopSet(Manifest):
     frames_sha256: str
     """Of the frame ids in their order: predictions of equal ones can be compared."""
     predictions: BlobRef
-    """NumPy array, int32 [frames]: class that the committee's mean prediction prefers."""
-    mean_entropy: float
-    """Mean normalised entropy of the mean prediction, 0 to 1."""
+    """NumPy array, int32 [frames]: class that the committee's mean prediction prefers; of detection
+    ORACLE: its boxes that somebody would act on."""
+    mean_entropy: float | None = None
+    """Mean normalised entropy of the mean prediction, 0 to 1; none of detection."""
 
 
 class Evaluation(Manifest):
@@ -202,7 +203,7 @@ class Evaluation(Manifest):
     """Of the committee: class -> `n`, and `recall`, `precision` or average precisions where they
     are defined; see `winnow.tasks.evaluation`."""
     stop_set: StopSet | None = None
-    """None without a holdout, of detection, and in evaluations of earlier versions."""
+    """None without a holdout, and in evaluations of earlier versions."""
     label_kind: str = CLASSIFICATION
     intervals: dict[str, tuple[float, float]] = {}
     """95 % of the committee's measures, by drawing whole sessions; none with fewer than two."""

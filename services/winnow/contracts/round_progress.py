@@ -10,10 +10,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
-from winnow.contracts.artifacts import read_manifest
+from winnow.agreement.boxes import shared_boxes
+from winnow.contracts.artifacts import read_manifest, read_table
 from winnow.contracts.manifests import Evaluation, Members
+from winnow.contracts.tables import ORACLE
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound
+from winnow.domain.labels import DETECTION
 from winnow.domain.money import BudgetKind, Unit
 from winnow.domain.tables import BATCHES, COMMITTEES, PROMOTIONS, RoundRow
 from winnow.policy.model import Policy
@@ -70,7 +73,7 @@ def progress_after(
         n_labels=tuple(labels),
         spent_micros=tuple(_spent_micros(view.money, row) for row in closed),
         recalls=tuple(map(_recalls, trained)),
-        kappas=_against_before(trained, lambda a, b: _kappa(blobs, a, b)),
+        kappas=_against_before(trained, lambda a, b: _agreement(blobs, a, b)),
         weight_changes=_against_before(trained, _weight_change),
         mean_entropies=tuple(_mean_entropy(one) for one in trained),
         n_unlabeled=_n_unlabeled(view, closed[-1]) if closed else None,
@@ -124,13 +127,16 @@ def _against_before(
     return tuple(None if a is None or b is None else compare(a, b) for a, b in pairs)
 
 
-def _kappa(blobs: Blobs, before: Trained, after: Trained) -> float | None:
+def _agreement(blobs: Blobs, before: Trained, after: Trained) -> float | None:
     sets = [one.evaluation.stop_set if one.evaluation else None for one in (before, after)]
     first, second = sets
     if first is None or second is None or first.frames_sha256 != second.frames_sha256:
         return None
-    if before.members.class_names != after.members.class_names:
+    known = [(one.members.label_kind, one.members.class_names) for one in (before, after)]
+    if known[0] != known[1]:
         return None
+    if known[0][0] == DETECTION:
+        return shared_boxes(_labels(blobs, first.predictions), _labels(blobs, second.predictions))
     return cohen_kappa(_array(blobs, first.predictions), _array(blobs, second.predictions))
 
 
@@ -193,6 +199,11 @@ def _available_micros(money: Money) -> int | None:
     except NotFound:
         return 0
     return money.balances(budget.budget_id, period).available
+
+
+def _labels(blobs: Blobs, ref: BlobRef) -> list[str]:
+    labels: list[str] = read_table(blobs, ref, ORACLE)["label"].to_pylist()
+    return labels
 
 
 def _array(blobs: Blobs, ref: BlobRef) -> npt.NDArray[np.int64]:

@@ -37,6 +37,7 @@ HOLDOUT = pa.schema([*FRAMES, pa.field("label", pa.string())])
 """Frames that are never queried, with their labels; lies under its own prefix."""
 
 ORACLE = pa.schema([("frame_id", pa.string()), ("label", pa.string())])
+"""What is known of frames, or what somebody says of them."""
 
 EMBEDDED = pa.schema(
     [

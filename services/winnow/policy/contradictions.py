@@ -27,6 +27,7 @@ from winnow.policy.round_sections import (
 )
 from winnow.policy.score_section import SCORERS, ScoresSection
 from winnow.policy.selection_section import SelectionSection, names_asked
+from winnow.policy.stopping_section import StoppingSection
 from winnow.policy.training_section import FAMILIES, TrainingSection
 
 
@@ -76,6 +77,11 @@ class Sections(Protocol):
     @property
     def training(self) -> TrainingSection:
         """Give the committee."""
+        ...
+
+    @property
+    def stopping(self) -> StoppingSection:
+        """Give when the loop ends."""
         ...
 
 
@@ -157,6 +163,12 @@ def _kinds(policy: Sections) -> Iterator[Contradiction]:
     if PREDICTED_CLASS in policy.constraints.columns():
         text = f"expected no constraint on {PREDICTED_CLASS}: a frame of kind {DETECTION} has none"
         yield Contradiction((("constraints",), kind), text)
+    if (most := policy.stopping.mean_entropy_max) is not None:
+        text = (
+            f"expected none, as labels are of kind {DETECTION}, found {most}: nearly all of a map "
+            "is sure of nothing being there; stopping.kappa_min asks whether boxes still change"
+        )
+        yield Contradiction((("stopping", "mean_entropy_max"), kind), text)
 
 
 def _attempts(policy: Sections) -> list[Contradiction]:

@@ -64,7 +64,7 @@ class StoppingSection(Section):
     kappa_min: Kappa | None = Field(
         default=None,
         description="Stop when successive committees agree this much about the stop set: Cohen's "
-        "kappa, e.g. 0.99 …",
+        "kappa, e.g. 0.99; detection: F1 of their boxes, e.g. 0.9 …",
     )
     kappa_rounds: int = Field(
         default=3, ge=1, description="… on the mean of this many newest rounds."
@@ -80,7 +80,7 @@ class StoppingSection(Section):
     mean_entropy_max: Share | None = Field(
         default=None,
         description="Stop when the mean normalised entropy of predictions is below this, e.g. "
-        "0.05.",
+        "0.05; not of detection.",
     )
     budget_frames_min: int | None = Field(
         default=None,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from winnow.domain.labels import DETECTION
 from winnow.policy.model import Policy
 from winnow.policy.stopping_section import StoppingSection
 
@@ -20,7 +21,7 @@ def stopping_words(policy: Policy) -> Iterator[str]:
             f"{size.entropy_young:g} to {size.entropy_mature:g}, and a label's gain to "
             f"{size.gain_mature:g} of its height."
         )
-    rules = [*_goals(policy.stopping), *_gains(policy.stopping), *_stability(policy.stopping)]
+    rules = [*_goals(policy.stopping), *_gains(policy.stopping), *_stability(policy)]
     rules += _money(policy.stopping)
     yield f"The loop ends after {policy.stopping.rounds_max:,} rounds" + (
         f", or as soon as {'; or '.join(rules)}." if rules else "."
@@ -57,10 +58,12 @@ def _gains(stopping: StoppingSection) -> Iterator[str]:
         yield f"the knee of the learning curve lies {stopping.knee_rounds} rounds back"
 
 
-def _stability(stopping: StoppingSection) -> Iterator[str]:
+def _stability(policy: Policy) -> Iterator[str]:
+    stopping = policy.stopping
     if stopping.kappa_min is not None:
+        measure = "F1 of boxes" if policy.label.kind == DETECTION else "kappa"
         yield (
-            f"successive committees agree by kappa {stopping.kappa_min:g} over "
+            f"successive committees agree by {measure} {stopping.kappa_min:g} over "
             f"{stopping.kappa_rounds} rounds"
         )
     if stopping.weight_change_max is not None:

@@ -122,7 +122,8 @@ def mean_normalised_entropy(probs_NMC: Probabilities) -> float:
 class PredictionStability:
     """Stop when successive committees predict the same for a fixed stop set.
 
-    The mean of the last kappas is compared. Defaults are those of small-text's `KappaAverage`.
+    The mean of the last agreements is compared, see `Progress.kappas`. Defaults are those of
+    small-text's `KappaAverage`.
     """
 
     kappa_min: float = 0.99
@@ -141,7 +142,9 @@ class PredictionStability:
             ("kappa_min", self.kappa_min),
             ("window", self.window),
         )
-        reason = f"mean kappa {mean:.4f} of {self.window} rounds, threshold {self.kappa_min:.4f}"
+        reason = (
+            f"mean agreement {mean:.4f} of {self.window} rounds, threshold {self.kappa_min:.4f}"
+        )
         # Sums, not means, are compared: three times the threshold must reach it.
         stop = math.fsum(tail) >= math.fsum([self.kappa_min] * len(tail))
         return Verdict("prediction_stability", stop, reason, numbers)

@@ -24,7 +24,7 @@ from winnow.tasks.class_outputs import class_indices
 from winnow.tasks.committee import LoadedMember
 from winnow.tasks.detection_metrics import Matches, by_class, headline, match_boxes
 from winnow.tasks.examples import Examples
-from winnow.tasks.map_decoding import Boxes, decode
+from winnow.tasks.map_decoding import Boxes, boxes_text, decode
 from winnow.tasks.map_outputs import centres, mean_maps
 from winnow.tasks.task import Outputs
 
@@ -95,6 +95,8 @@ class Evaluated:
     """Of detection: class → bins behind `map_ece:CLASS`."""
     probs_NMC: npt.NDArray[np.float32] | None = None
     """Of classification: what the members said."""
+    boxes: tuple[str, ...] = ()
+    """Of detection: what the members said together, as `winnow.ports.committee` tells boxes."""
 
 
 def evaluate_committee(
@@ -250,6 +252,10 @@ def _detection(
             for c, name in enumerate(class_names)
             if matches.matched[c][0].objects_N.any()
         },
+        boxes=tuple(
+            boxes_text(one, size=(width, height), class_names=class_names)
+            for one, (width, height) in zip(together, examples.sizes_N2.tolist(), strict=True)
+        ),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from winnow.domain.errors import BadInput
+from winnow.policy.explain import explain
 from winnow.policy.model import Policy, parse_policy
 from winnow.policy.needs import needs_of
 from winnow.policy.round_sections import LabelSection
@@ -61,6 +62,16 @@ def test_what_needs_class_probabilities_is_a_mistake_with_its_line() -> None:
         told.value
     )
     assert "predicted_class" in str(told.value)
+
+
+def test_a_rule_that_could_never_tell_anything_of_boxes_is_a_mistake() -> None:
+    with pytest.raises(
+        BadInput, match=r"line 2, column 30: stopping.mean_entropy_max: expected none, as labels"
+    ):
+        parse_policy("label: {kind: detection}\nstopping: {mean_entropy_max: 0.05}")
+    text = "label: {kind: detection}\nstopping: {kappa_min: 0.9}"
+    (step,) = [one for one in explain(parse_policy(text)) if one.title == "Next round"]
+    assert "agree by F1 of boxes 0.9 over 3 rounds" in " ".join(step.sentences)
 
 
 def test_round_robin_without_columns_is_told_how_to_name_classes() -> None:

@@ -9,17 +9,21 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
 import pytest
 
 from rounds import handlers
 from tests.unit.rounds.world import PERIOD, Frame, RoundsWorld, members_of
-from winnow.contracts.artifacts import read_manifest, write_manifest
+from winnow.contracts.artifacts import read_manifest, write_manifest, write_table
 from winnow.contracts.manifests import Evaluation, Members, StopSet
 from winnow.contracts.round_progress import progress_after
+from winnow.contracts.tables import ORACLE
 from winnow.domain.blob_ref import BlobRef
+from winnow.domain.boxes import Box, label_of
 from winnow.domain.events import CommitteeRolled
 from winnow.domain.ids import BudgetId, CommitteeVersion, Micros, RoundId, derived_uuid
 from winnow.domain.labeling_rows import PromotionRow
+from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.domain.money import Allocate, BudgetKind, Commit, Reserve
 from winnow.domain.tables import BATCHES, COMMITTEES, PROMOTIONS, ROUNDS, BatchRow, CommitteeRow
 from winnow.policy.model import Policy
@@ -37,10 +41,22 @@ def world(tmp_path: Path) -> RoundsWorld:
     return found
 
 
+def put_classes(world: RoundsWorld, predictions: Sequence[object]) -> BlobRef:
+    sink = io.BytesIO()
+    np.save(sink, np.array(predictions, dtype=np.int32))
+    return world.blobs.put(sink.getvalue(), prefix="models", media_type="application/x-npy")
+
+
+def put_boxes(world: RoundsWorld, predictions: Sequence[object]) -> BlobRef:
+    ids = [f"h{number}" for number in range(len(predictions))]
+    table = pa.table([ids, list(predictions)], schema=ORACLE)
+    return write_table(world.blobs, table, ORACLE, prefix="models")
+
+
 def trained(
     world: RoundsWorld,
     round_id: str,
-    predictions: Sequence[int],
+    predictions: Sequence[int] | Sequence[str],
     *,
     accuracies: Sequence[float] = (0.8, 0.9),
     norms: Sequence[float] = (3.0, 5.0),
@@ -48,15 +64,16 @@ def trained(
     frames: str = "f",
     classes: tuple[str, ...] = ("a", "b"),
 ) -> BlobRef:
-    """Write a committee with its evaluation on a holdout."""
-    sink = io.BytesIO()
-    np.save(sink, np.array(predictions, dtype=np.int32))
-    said = world.blobs.put(sink.getvalue(), prefix="models", media_type="application/x-npy")
+    """Write a committee with its evaluation on a holdout: of detection if it predicts texts."""
+    detects = isinstance(predictions[0], str)
+    said = put_boxes(world, predictions) if detects else put_classes(world, predictions)
     evaluation = Evaluation(
         committee_version=f"c{round_id[1:]}", round_id=round_id, holdouts=(),
         n_holdout=len(predictions), n_left_out=0, committee={}, members={},
         classes={"a": {"n": 30.0, "recall": recall}, "b": {"n": 0.0}},
-        stop_set=StopSet(frames_sha256=frames, predictions=said, mean_entropy=0.25),
+        stop_set=StopSet(
+            frames_sha256=frames, predictions=said, mean_entropy=None if detects else 0.25
+        ),
     )  # fmt: skip
     members = members_of(round_id, classes, {"accuracy": float(np.mean(accuracies))})
     each = tuple(
@@ -64,7 +81,9 @@ def trained(
         for member, accuracy, norm in zip(members.members, accuracies, norms, strict=True)
     )
     ref = write_manifest(world.blobs, evaluation, prefix="models")
-    document = members.model_copy(update={"members": each, "evaluation": ref})
+    kind = DETECTION if detects else CLASSIFICATION
+    update = {"members": each, "evaluation": ref, "label_kind": kind}
+    document = members.model_copy(update=update)
     return write_manifest(world.blobs, document, prefix="models")
 
 
@@ -159,6 +178,31 @@ def test_committees_that_agree_stop_the_loop(world: RoundsWorld) -> None:
     assert (record["stop"], record["rule"]) == (True, "prediction_stability")
     with world.ledger.snapshot() as view:
         assert not view.records.find(ROUNDS, state="requested")
+
+
+def boxes_at(*places: int) -> list[str]:
+    """Give labels of one frame each, with a box that lies so far to the right."""
+    return [label_of([Box("a", x, 0, 10, 10)]) for x in places]
+
+
+def test_detectors_that_see_the_same_boxes_stop_the_loop(world: RoundsWorld) -> None:
+    run(world, POLICY, trained(world, "r0", boxes_at(0, 0, 0)), n_labels=10)
+    record = run(world, POLICY, trained(world, "r1", boxes_at(1, 2, 30)), n_labels=20)
+    assert record["stop"] is False
+    newest = trained(world, "r2", boxes_at(1, 1, 31))
+    record = run(world, POLICY, newest, n_labels=30)
+    found = progress(world, POLICY, newest)
+    assert found.kappas == (None, 2 / 3, 1.0)
+    assert found.mean_entropies == (None, None, None)
+    assert (record["stop"], record["rule"]) == (True, "prediction_stability")
+
+
+def test_detectors_that_see_nothing_have_nothing_to_agree_about(world: RoundsWorld) -> None:
+    run(world, POLICY, trained(world, "r0", ["[]", "[]"]), n_labels=10)
+    newest = trained(world, "r1", ["[]", "[]"], norms=(9.0, 9.0))
+    record = run(world, POLICY, newest, n_labels=20)
+    assert progress(world, POLICY, newest).kappas == (None, None)
+    assert record["stop"] is False
 
 
 def test_other_holdout_frames_or_classes_cannot_be_compared(world: RoundsWorld) -> None:

@@ -15,9 +15,11 @@ from retrain.steps import Context
 from retrain.training import learned_examples
 from tests.unit.tasks.scenes import CLASSES
 from tests.unit.training.toy_roads import frame, policy, put_roads
-from winnow.contracts.artifacts import read_manifest
+from winnow.agreement.boxes import shared_boxes
+from winnow.contracts.artifacts import read_manifest, read_table
 from winnow.contracts.manifests import Evaluation, Members
 from winnow.contracts.references import read_reference, reference_text
+from winnow.contracts.tables import HOLDOUT, ORACLE
 from winnow.domain.errors import BadInput, TrainingFailed
 from winnow.estimation import effective_sample_size
 from winnow.tasks.checkpoint import read_checkpoint
@@ -92,6 +94,15 @@ def test_a_round_on_boxes_ends_with_a_committee_that_finds_them(
         assert words in page
     note = Path(shown.decision.path).read_text(encoding="utf-8")
     assert note.startswith("# Round r0: c0 goes on to rollout\n\n2 of 2 members trained")
+
+    assert report.stop_set is not None
+    assert report.stop_set.mean_entropy is None
+    said = read_table(context.blobs, report.stop_set.predictions, ORACLE)
+    truth = read_table(context.blobs, report.holdouts[0], HOLDOUT)
+    assert said["frame_id"].to_pylist() == truth["frame_id"].to_pylist()
+    found = shared_boxes(said["label"].to_pylist(), truth["label"].to_pylist())
+    assert found is not None
+    assert found > 0.7
 
     model = CommitteeModel.load(context.blobs, read_reference(members))
     answer = model.score([frame(1), frame(2)])

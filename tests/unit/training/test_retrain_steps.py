@@ -79,6 +79,7 @@ def test_what_stopping_rules_compare_between_committees_is_stored(context: Conte
     assert manifest.evaluation is not None
     stop_set = read_manifest(context.blobs, manifest.evaluation, Evaluation).stop_set
     assert stop_set is not None
+    assert stop_set.mean_entropy is not None
     assert 0.0 <= stop_set.mean_entropy <= 1.0
     predicted_N = get_array(context.blobs, stop_set.predictions)
     table = read_table(context.blobs, put_holdout(context.blobs), HOLDOUT)
