@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pytest
@@ -262,11 +263,16 @@ def test_a_committee_makes_the_round_reserve_inference(world: RoundsWorld) -> No
     assert snapshot.members is not None
 
 
-def test_a_committee_of_other_classes_is_left_aside(world: RoundsWorld) -> None:
+@pytest.mark.parametrize(
+    "other", [{"classes": ("a", "b", "c")}, {"classes": ("b", "a")}, {"label_kind": DETECTION}]
+)
+def test_a_committee_of_other_classes_or_of_another_kind_is_left_aside(
+    world: RoundsWorld, other: dict[str, Any]
+) -> None:
     world.ready(FOUR)
     world.open(POLICY)
     world.tick()
-    world.roll("r0", 0.6, classes=("a", "b", "c"))
+    world.roll("r0", 0.6, **other)
     (event,) = world.tick()
     assert isinstance(event, RoundOpened)
     assert event.committee_version == ""

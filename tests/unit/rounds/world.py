@@ -29,7 +29,7 @@ from winnow.domain.ids import (
     ShardId,
     derived_uuid,
 )
-from winnow.domain.labels import Actor, LabelState, Role, Transition
+from winnow.domain.labels import CLASSIFICATION, Actor, LabelState, Role, Transition
 from winnow.domain.money import Allocate, Balances, Budget, BudgetKind, Unit
 from winnow.domain.tables import (
     COMMITTEES,
@@ -137,11 +137,18 @@ class RoundsWorld:
             assert not handlers.on_stuck_tick(tx=tx, ports=self.ports)
 
     def roll(
-        self, round_id: str, accuracy: float | None, *, classes: tuple[str, ...] = ("a", "b")
+        self,
+        round_id: str,
+        accuracy: float | None,
+        *,
+        classes: tuple[str, ...] = ("a", "b"),
+        label_kind: str = CLASSIFICATION,
     ) -> None:
         """Let a trained committee of two become active, and tell rounds."""
         metrics = {} if accuracy is None else {"accuracy": accuracy}
-        ref = write_manifest(self.blobs, members_of(round_id, classes, metrics), prefix="members")
+        members = members_of(round_id, classes, metrics)
+        members = members.model_copy(update={"label_kind": label_kind})
+        ref = write_manifest(self.blobs, members, prefix="members")
         version = CommitteeVersion(f"c{round_id[1:]}")
         with self.ledger.transaction() as tx:
             tx.records.insert(COMMITTEES, CommitteeRow(version, round_id, "active", ref, "0" * 64))
