@@ -30,8 +30,7 @@ from winnow.estimation import effective_sample_size
 from winnow.policy.model import Policy, parse_policy
 from winnow.ports.blobs import Blobs
 from winnow.stopping import mean_normalised_entropy
-from winnow.tasks.checkpoint import read_checkpoint, restored
-from winnow.tasks.committee import LoadedMember
+from winnow.tasks.committee import load_member
 from winnow.tasks.evaluation import (
     CONFUSED_SCORE_MIN,
     ECE_ESTIMATORS,
@@ -61,7 +60,7 @@ def evaluated_members(
     rare = _rare(labels)
     document, holdout = unpack(blobs, trained[0].holdout)
     found = evaluate_committee(
-        [_loaded(blobs, member, snapshot.class_names, device) for member in members],
+        [load_member(blobs, member, snapshot.class_names, device) for member in members],
         holdout,
         grouping := holdout_grouping(blobs, snapshot, document.frame_ids, rare=rare),
         class_names=snapshot.class_names,
@@ -114,15 +113,6 @@ def _enough(trained: Sequence[Trained], policy: Policy, round_id: str) -> list[M
 def _rare(labels: Mapping[str, int]) -> tuple[str, ...]:
     equal_share = sum(labels.values()) / max(1, len(labels))
     return tuple(name for name, n in labels.items() if n < RARE_SHARE * equal_share)
-
-
-def _loaded(blobs: Blobs, member: Member, class_names: Sequence[str], device: str) -> LoadedMember:
-    where = member.checkpoint.key
-    checkpoint = read_checkpoint(blobs.get(member.checkpoint), where=where)
-    task, network = restored(checkpoint, where=where, class_names=class_names)
-    return LoadedMember(
-        member.name, task, network.to(device), checkpoint.config, member.temperatures
-    )
 
 
 def _rng(seed: int, round_id: str) -> np.random.Generator:

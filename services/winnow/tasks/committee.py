@@ -100,7 +100,7 @@ class CommitteeModel:
             msg = f"members: expected some of {', '.join(known)}, found {', '.join(strangers)}"
             raise NotFound(msg)
         wanted = [member for name, member in known.items() if not names or name in names]
-        loaded = [_load(blobs, member, manifest.class_names, device) for member in wanted]
+        loaded = [load_member(blobs, member, manifest.class_names, device) for member in wanted]
         return cls(loaded, class_names=manifest.class_names)
 
     def warm_up(self) -> None:
@@ -214,7 +214,10 @@ def _networks(members: Sequence[LoadedMember]) -> Networks:
     )
 
 
-def _load(blobs: Blobs, member: Member, class_names: Sequence[str], device: str) -> LoadedMember:
+def load_member(
+    blobs: Blobs, member: Member, class_names: Sequence[str], device: str
+) -> LoadedMember:
+    """Load a member that answers about these classes, in this order; raises as `load` does."""
     where = member.checkpoint.key
     checkpoint = read_checkpoint(blobs.get(member.checkpoint), where=where)
     task, network = restored(checkpoint, where=where, class_names=class_names)
