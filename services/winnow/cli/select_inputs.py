@@ -95,17 +95,18 @@ def load(question: Question, step: Step) -> Loaded:
     file = open_frames(question.frames)
     n_frames, there = file.metadata.num_rows, file.schema_arrow.names
     ids = frame_ids_of(file.read(columns=["frame_id"])["frame_id"], where=str(question.frames))
-    labeled = NOTHING_LABELED
+    labeled, detects = NOTHING_LABELED, question.policy.label.kind == DETECTION
     if question.labeled is not None:
         labeled = read_labeled(question.labeled, ids.column)
-        if question.policy.label.kind == DETECTION:
+        if detects:
             labeled = replace(labeled, labels=None)  # boxes are no classes to be counted
     policy = _priced(question.policy, file)
     class_names = class_names_of(
         question.class_names, _n_classes(question.probs, n_frames), labeled.labels
     )
     standing = Standing.of(
-        has_committee=question.probs is not None or any(map(is_detection_score, there)),
+        has_committee=(question.probs is not None and not detects)
+        or any(map(is_detection_score, there)),
         n_labeled=len(labeled.rows),
         labels=() if labeled.labels is None else labeled.labels.tolist(),
         class_names=class_names,

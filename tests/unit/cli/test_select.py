@@ -656,7 +656,11 @@ def test_detection_without_its_columns_starts_cold_and_a_missing_one_is_named(
 ) -> None:
     given = files(tmp_path, policy=f"{DETECTS}selection: {{batch_size: 3}}\n")
     assert select(*without_probs(given)).exit_code == 0
-    assert len(batch(tmp_path)) == 3
+    cold = batch(tmp_path)
+    assert len(cold) == 3
+    (tmp_path / "out" / "batch.parquet").unlink()
+    assert select(*given.write(), "--class-names", "a,b,c").exit_code == 0
+    assert batch(tmp_path) == cold, "probabilities of classes are no committee of detectors"
     given.policy = f"{DETECTS}selection: {{strategy: top_k, acquisition: box_entropy_sum}}\n"
     given.columns = seen()
     result = select(*without_probs(given))
