@@ -27,7 +27,7 @@ def training(config: NetworkConfig) -> TrainConfig:
     return TrainConfig(
         network=config,
         seed=1,
-        epochs=4,
+        epochs=3,
         batch_size=8,
         learning_rate=3e-3,
         weight_decay=0.01,
