@@ -31,6 +31,6 @@ class KServeServing(BaseModel):
     tolerations: tuple[dict[str, str | int], ...] = Field(default=(), description="Of the pods.")
     logger: dict[str, Any] = Field(
         default={},
-        description="KServe's payload logger of what is asked over HTTP, as in an InferenceService; "
+        description="KServe's payload logger of HTTP requests, as in an InferenceService; "
         "see `winnow ingest --format payload-log`.",
     )
