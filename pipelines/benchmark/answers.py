@@ -197,8 +197,9 @@ def core_set(found: Found) -> list[str]:
 
 def _mean(found: Found, method: str, where: Sequence[int], field: str) -> float:
     pool = found.plan.pools[0]
-    values = found.values(pool, method, lambda step: getattr(step, field) or np.nan)
-    return float(np.nanmean(values[:, where]))
+    values = found.values(pool, method, lambda step: getattr(step, field))[:, where]
+    there = values[~np.isnan(values)]  # a step that bought nothing has none
+    return float(there.mean()) if there.size else float("nan")
 
 
 def duplicates(found: Found) -> list[str]:

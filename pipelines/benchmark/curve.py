@@ -14,7 +14,7 @@ from benchmark.learning import Answers
 from benchmark.methods import Method, method_named
 from benchmark.plan import Plan, PoolKind
 from benchmark.pools import Pool
-from benchmark.selecting import choose, counts_of, starving
+from benchmark.selecting import choose, counts_of
 from winnow.acquisition.registry import acquisition_of
 from winnow.strategies.typiclust import mean_distances
 
@@ -39,15 +39,17 @@ class Step(BaseModel):
     starved: tuple[str, ...]
     """Classes that were promised a part of this batch."""
     strategy: str
-    """Which chose: that of the cold start in the first round; empty where all was taken."""
+    """Which chose: that of the cold start in the first round; empty where all was taken, or
+    nothing."""
     select_seconds: float
     learn_seconds: float
     """Training and answering."""
-    isolation: float
-    """Mean distance of the batch to its nearest frames, as a share of the pool's mean."""
+    isolation: float | None
+    """Mean distance of the batch to its nearest frames, as a share of the pool's mean; none where
+    nothing was bought, or all frames of the pool are the same."""
     doubt: float | None
     """Mean place of the batch among all frames by margin, 0 sure to 1 doubtful; none without
-    answers."""
+    answers, or where nothing was bought."""
     notes: tuple[str, ...] = ()
 
 
@@ -93,7 +95,7 @@ def curve_of(pool: Pool, method_name: str, seed: int, *, plan: Plan) -> Run:
                 counts=dict(counts_of(pool, labeled)),
                 n_repeats=len(labeled) - len(np.unique(pool.origins_N[labeled])),
                 learn_seconds=round(seconds, 4),
-                isolation=round(float(away_N[batch].mean() / away_N.mean()), 4),
+                isolation=_isolation(away_N, batch),
                 doubt=doubt,
                 **step,
             )
@@ -119,20 +121,25 @@ def _batch(
     place: int,
     seed: int,
 ) -> tuple[Numbers, dict[str, object]]:
-    if n >= len(pool) - len(labeled):
-        left = np.setdiff1d(np.arange(len(pool)), labeled)
-        return left, {"strategy": "", "select_seconds": 0.0, "starved": ()}
+    left = np.setdiff1d(np.arange(len(pool)), labeled)
+    if not n or n >= len(left):
+        return left[:n], {"strategy": "", "select_seconds": 0.0, "starved": ()}
     chosen = choose(
         pool, method, labeled, answers, n=n, plan=plan, round_number=place,
         seed=1000 * seed + place,
     )  # fmt: skip
-    starved = () if method.is_baseline else tuple(starving(pool, labeled, plan.starvation_share))
     return chosen.positions, {
         "strategy": chosen.strategy,
         "select_seconds": round(chosen.seconds, 4),
-        "starved": starved,
+        "starved": chosen.starved,
         "notes": chosen.notes,
     }
+
+
+def _isolation(away_N: npt.NDArray[np.floating], batch: Numbers) -> float | None:
+    if not len(batch) or not away_N.any():
+        return None
+    return round(float(away_N[batch].mean() / away_N.mean()), 4)
 
 
 def _doubt(answers: Answers | None, labeled: Numbers, batch: Numbers) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from benchmark.pools import Pool
 from winnow.constraints.duplicates import representatives
 from winnow.policy.inputs import SelectionInputs
 from winnow.policy.proposal import Proposal
+from winnow.policy.random_arm import arm_size
 from winnow.policy.select import propose
 
 DUPLICATE = "duplicate"
@@ -30,6 +32,8 @@ class Chosen:
     seconds: float
     """Wall time of the choice alone, scores included."""
     strategy: str
+    starved: tuple[str, ...]
+    """Classes that were promised a part of the batch."""
     notes: tuple[str, ...]
 
 
@@ -73,13 +77,16 @@ def choose(
     chance: no floor, no arm beside it.
     """
     left = np.setdiff1d(np.arange(len(pool)), labeled)
-    starved = {} if method.is_baseline else starving(pool, labeled, plan.starvation_share)
+    starved: Mapping[str, float] = {}
+    if answers is not None and not method.is_baseline:
+        starved = starving(pool, labeled, plan.starvation_share)
+        starved = _promised(starved, counts_of(pool, labeled), n, plan.random_arm)
     policy = policy_of(
         method,
         batch_size=n,
         class_names=pool.class_names,
         random_arm=0.0 if method.is_baseline else plan.random_arm,
-        starving=starved if answers is not None else {},
+        starving=starved,
     )
     gates, clusters = _gates(pool, labeled, left)
     passed = left[gates == ""]
@@ -107,7 +114,21 @@ def choose(
     started = time.perf_counter()
     proposal = propose(inputs)
     batch = proposal.batch
-    return Chosen(left[batch], time.perf_counter() - started, proposal.strategy, _notes(proposal))
+    seconds = time.perf_counter() - started
+    return Chosen(left[batch], seconds, proposal.strategy, tuple(starved), _notes(proposal))
+
+
+def _promised(
+    starved: Mapping[str, float], counts: Mapping[str, int], n: int, random_arm: float
+) -> dict[str, float]:
+    """Give those of the starving classes that a batch of n has room for, the poorest first.
+
+    Each needs a whole frame at least: of many classes a small batch cannot help all at once.
+    """
+    room = n - arm_size(random_arm, n)
+    each = max((math.ceil(share * n) for share in starved.values()), default=1)
+    poorest = sorted(starved, key=lambda name: counts[name])[: room // each]
+    return {name: share for name, share in starved.items() if name in poorest}
 
 
 def _notes(proposal: Proposal) -> tuple[str, ...]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from benchmark.curve import curve_of
+from benchmark.curve import Run, curve_of
 from benchmark.methods import method_named, policy_of
 from benchmark.pools import Pool, pool_of
 from benchmark.selecting import choose, starving
@@ -64,6 +66,16 @@ def test_a_class_without_labels_starves_and_is_promised_its_share() -> None:
     assert (minimum.column, minimum.value, minimum.least(12)) == ("predicted_class", "owl", 2)
 
 
+def test_of_many_starving_classes_a_small_batch_helps_the_poorest() -> None:
+    many = tuple(f"class {n:02d}" for n in range(30))
+    frames = replace(small_frames(), class_names=many, labels_N=np.arange(90) % 30)
+    pool = pool_of(frames, "plain", 0, holdout_share=0.34)
+    first, second, _ = curve_of(pool, "margin", 0, plan=small_plan(budgets=(0.1, 0.2, 1.0))).steps
+    n = second.n_labels - first.n_labels
+    assert 0 < len(second.starved) <= n
+    assert all(first.counts[name] == 0 for name in second.starved)
+
+
 def test_the_gate_keeps_repeats_out_of_a_duplicated_pool() -> None:
     frames, plan = small_frames(), small_plan(budgets=(0.1, 0.5))
     repeats = {}
@@ -72,6 +84,29 @@ def test_the_gate_keeps_repeats_out_of_a_duplicated_pool() -> None:
         repeats[kind] = curve_of(pool, "margin", 0, plan=plan).steps[-1].n_repeats
     assert repeats["deduplicated"] == 0
     assert repeats["duplicated"] > 5
+
+
+def test_a_pool_that_the_gate_exhausts_before_the_budget_buys_nothing_more() -> None:
+    frames = small_frames(noise=0.0)  # of each class one picture, again and again
+    half = np.repeat(np.arange(0, 90, 2), 2)
+    frames = replace(
+        frames, features_KND=frames.features_KND[:, half], hashes_KN=frames.hashes_KN[:, half]
+    )
+    pool = pool_of(frames, "deduplicated", 0, holdout_share=0.2)
+    run = curve_of(pool, "margin", 0, plan=small_plan(budgets=(0.2, 0.75, 1.0)))
+    last = run.steps[-1]
+    assert last.n_labels < pool.n_distinct
+    assert last.n_labels == run.steps[-2].n_labels
+    assert last.isolation is None
+    assert last.doubt is None
+    assert Run.model_validate_json(run.model_dump_json()) == run
+
+
+def test_a_budget_of_no_more_labels_than_the_one_before_buys_none() -> None:
+    pool = pool_of(small_frames(18), "plain", 0, holdout_share=0.2)
+    steps = curve_of(pool, "margin", 0, plan=small_plan(budgets=(0.05, 0.09, 0.5))).steps
+    assert [step.n_labels for step in steps] == [1, 1, 8]
+    assert (steps[1].strategy, steps[1].isolation) == ("", None)
 
 
 def test_any_strategy_can_take_part_by_name() -> None:
