@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import fsum
 from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
 from pydantic import Field
 
+from winnow.acquisition.least_confidence import least_confidence
 from winnow.acquisition.reproducible import sum_last
 from winnow.kernels.alike import first_alike
 from winnow.kernels.facility_location import FacilityLocation as Covering
@@ -38,6 +40,10 @@ from winnow.strategies.top_k import by_score
 TARGETS_STEP: Final = 70
 REFERENCES_STEP: Final = 71
 """Their own draws: which frames are to be covered, and which ones the radius is measured with."""
+SHARPNESS_SURE: Final = 4.0
+"""Power of the scores of a committee that is sure of every frame."""
+SURENESS_UNKNOWN: Final = 0.5
+"""Where a committee gives no class probabilities."""
 WEIGHT_MIN: Final = 2.0**-40
 """Of a frame that nobody doubts: it still decides between frames that cover nothing else."""
 
@@ -47,13 +53,20 @@ class Herding:
     """Takes, again and again, the frame that covers most of the doubt that is still uncovered.
 
     Every frame of the pool carries its doubt: its score, relative to the largest, to the power
-    `sharpness`. A labeled or chosen frame covers the doubt around it, all of it at its own place
+    `sharpness`. The power follows the evidence: a committee that is sure of most of the pool is
+    believed about the rest, and its few most doubtful frames count; one that is hardly better than
+    guessing is not, and frames count nearly alike. A labeled or chosen frame covers the doubt around it, all of it at its own place
     and half of it at the radius. The radius follows the evidence: it is the distance at which as
     many frames as are labeled and asked for, drawn at random, would lie from the rest of the pool,
     times `radius`. With few labels it is wide, and the batch is typical of the pool's large parts;
     with many it is narrow, near-duplicates and labeled neighbourhoods stay covered, and the most
     doubtful frames are left. So one rule goes over from coverage to uncertainty by itself, and
     there is no round at which somebody has to switch.
+
+    How sure a committee is: one minus its mean least confidence over the pool, as a share of what
+    guessing would give, from its calibrated probabilities. 4 times that, in quarters and at least
+    one of them, is the power where `sharpness` is not set; 2 where there are no class
+    probabilities.
 
     `weight: none` gives every frame the same doubt: a cold start that needs no scores.
 
@@ -79,11 +92,17 @@ class Herding:
         Field(description="Whose doubt counts more: by score, or everybody's alike."),
     ] = "score"
     sharpness: Annotated[
-        int, Field(ge=1, le=8, description="Power of the score; more looks at fewer frames.")
-    ] = 2
+        int | None,
+        Field(
+            ge=1,
+            le=8,
+            description="Power of the score; more looks at fewer frames. None: as much as the "
+            "committee is sure of the pool.",
+        ),
+    ] = None
     radius: Annotated[
         float, Field(gt=0.0, le=100.0, description="Of the reach of a label, see above.")
-    ] = 0.7
+    ] = 1.0
     targets_max: Annotated[
         int, Field(ge=16, le=100_000, description="Frames over which coverage is counted.")
     ] = 2048
@@ -112,11 +131,13 @@ class Herding:
         feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
         if not n or not feasible.n_open:
             return picks
-        doubt_N = self._doubt(candidates)
+        power = self._power(candidates)
+        doubt_N = self._doubt(candidates, power)
         herd = _Herd.of(self, candidates, rank_N, doubt_N, n)
         while len(picks) < n and (found := herd.best(feasible)):
             pos, share = found
-            picks.append(Pick(pos, share, self._reason(candidates, pos, share, herd.radius)))
+            covers = f"covers {share:.2%} of the doubt, radius {herd.radius:.3g}"
+            picks.append(Pick(pos, share, self._reason(candidates, pos, covers, power)))
             feasible.take(pos)
             herd.take(pos)
         for pos in open_in_order(by_score(doubt_N, rank_N), feasible):
@@ -133,8 +154,13 @@ class Herding:
         text = f"covers at most {picks[-1].utility:.2%} of the doubt, or was not looked at"
         return [text] * len(candidates)
 
-    def _doubt(self, candidates: Candidates) -> Floats:
-        """Give each frame's weight, 0 < weight <= 1."""
+    def _power(self, candidates: Candidates) -> float:
+        if self.sharpness is not None:
+            return float(self.sharpness)
+        return max(1, round(4 * SHARPNESS_SURE * _sureness(candidates))) / 4
+
+    def _doubt(self, candidates: Candidates, power: float) -> Floats:
+        """Give each frame's weight, 0 < weight <= 1; the power is a multiple of a quarter."""
         if self.weight == "none":
             return np.ones(len(candidates))
         scores_N = scores_of(candidates)
@@ -142,17 +168,30 @@ class Herding:
         above_N = scores_N - min(0.0, float(scores_N.min()))
         most = float(above_N.max())
         share_N = above_N / most if most > 0.0 else np.ones(len(scores_N))
-        doubt_N = share_N.copy()
-        for _ in range(self.sharpness - 1):
-            doubt_N *= share_N
+        # Square roots and products are rounded in one way everywhere, powers are not.
+        fourth_N = np.sqrt(np.sqrt(share_N))
+        whole, quarters = divmod(round(4 * power), 4)
+        doubt_N = np.ones(len(share_N))
+        for factor_N in (share_N,) * whole + (fourth_N,) * quarters:
+            doubt_N *= factor_N
         return np.maximum(doubt_N, WEIGHT_MIN)
 
-    def _reason(self, candidates: Candidates, pos: int, share: float, radius: float) -> str:
-        covers = f"covers {share:.2%} of the doubt, radius {radius:.3g}"
+    def _reason(self, candidates: Candidates, pos: int, covers: str, power: float) -> str:
         if self.weight == "none":
             return f"typical: {covers}"
         assert candidates.scores_N is not None
-        return f"{candidates.tell_score(float(candidates.scores_N[pos]))}, {covers}"
+        score = candidates.tell_score(float(candidates.scores_N[pos]))
+        return f"{score}, {covers}, sharpness {power:g}"
+
+
+def _sureness(candidates: Candidates) -> float:
+    """Give how far above guessing the committee's confidence in the pool is, 0 to 1."""
+    if candidates.probs_NMC is None or candidates.probs_NMC.shape[2] < 2:
+        return SURENESS_UNKNOWN
+    doubt_N = least_confidence(candidates.probs_NMC)
+    guessing = 1.0 - 1.0 / candidates.probs_NMC.shape[2]
+    # Rounded once, so that the order of the frames decides nothing.
+    return 1.0 - fsum(doubt_N) / (len(doubt_N) * guessing)
 
 
 class _Herd:

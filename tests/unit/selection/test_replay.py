@@ -28,7 +28,7 @@ from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import NotFound, SchemaMismatch
 from winnow.domain.tables import BATCHES, BatchRow
 from winnow.evidence.artifact import Producer
-from winnow.policy.select import propose
+from winnow.policy.select import SELECTOR_VERSION, propose
 from winnow.testing.manual_clock import ManualClock
 
 POLICY = "selection: {batch_size: 8}\nrandom_arm: {share: 0.25}\n"
@@ -185,4 +185,6 @@ def test_a_difference_says_that_another_selector_chose(blobs: FileBlobs) -> None
     batch, _ = stored_batch(blobs)
     older = batch.model_copy(update={"selector_version": "0", "seed": batch.seed + 1})
     report = replay_batch(blobs, write_manifest(blobs, older, prefix="x"))
-    assert report.first_difference.endswith("chosen by selector 0, replayed by selector 2")
+    assert report.first_difference.endswith(
+        f"chosen by selector 0, replayed by selector {SELECTOR_VERSION}"
+    )

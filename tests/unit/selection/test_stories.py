@@ -38,7 +38,7 @@ def test_a_scored_pool_becomes_an_approved_batch_with_its_money_reserved(world: 
     assert set(world.frames) <= set(pool.eligible)
     rows = read_table(world.blobs, world.batch.table, BATCH).to_pylist()
     assert [row["rank"] for row in rows] == list(range(10))
-    assert [row["arm"] for row in rows[:2]] in (["random"] * 2, ["random", "both"], ["both"] * 2)
+    assert {row["arm"] for row in rows[:2]} <= {"random", "both"}, "the random arm is first"
     assert all(row["pre_label"] in ("car", "person", "sign") for row in rows)
     assert all(1 / 3 <= row["pre_label_score"] <= 1 for row in rows)
 

@@ -51,7 +51,11 @@ def dense_herding(pool: Candidates, n: int, radius: float, weights: Floats) -> l
 
 
 def radius_in(reason: str) -> float:
-    return float(reason.rsplit("radius ", 1)[1])
+    return float(reason.rsplit("radius ", 1)[1].split(",")[0])
+
+
+def power_in(pool: Candidates) -> float:
+    return float(Herding().choose(pool, 1, seed=0)[0].reason.rsplit("sharpness ", 1)[1])
 
 
 @settings(max_examples=40)
@@ -68,6 +72,32 @@ def test_picks_are_those_of_the_dense_definition(n: int, n_labeled: int, seed: i
         # The radius is told with three digits: near ties may be decided otherwise.
         same = sum(a.pos == b for a, b in zip(found, expected, strict=True))
         assert same >= size - 2 or [p.pos for p in found] == expected
+
+
+def test_the_surer_the_committee_is_of_the_pool_the_more_its_doubts_count() -> None:
+    pool = pool_of(200)
+    powers = []
+    for sure in (0.0, 0.25, 0.5, 0.75, 1.0):
+        probs_NMC = np.full((200, 3, 4), (1.0 - sure) / 4, dtype=np.float32)
+        probs_NMC[:, :, 1] += np.float32(sure)
+        powers.append(power_in(replace(pool, probs_NMC=probs_NMC)))
+    assert powers == [0.25, 1.0, 2.0, 3.0, 4.0]
+    assert power_in(pool) == 2.0, "no probabilities: as of a committee that is half sure"
+    one_class = np.ones((200, 3, 1), dtype=np.float32)
+    assert power_in(replace(pool, probs_NMC=one_class)) == 2.0
+
+
+@pytest.mark.parametrize(("quarters", "chance"), [(6, 10), (11, 10), (16, 3)])
+def test_the_power_applies_in_quarters(quarters: int, chance: int) -> None:
+    pool = pool_of(40, seed=3)
+    sure = quarters / 16
+    probs_NMC = np.full((40, 2, chance), (1.0 - sure) / chance, dtype=np.float32)
+    probs_NMC[:, :, 0] += np.float32(sure)
+    found = Herding().choose(replace(pool, probs_NMC=probs_NMC), 12, seed=1)
+    assert pool.scores_N is not None
+    weights = np.maximum((pool.scores_N / pool.scores_N.max()) ** (quarters / 4), WEIGHT_MIN)
+    expected = dense_herding(pool, 12, radius_in(found[0].reason), weights)
+    assert sum(a.pos == b for a, b in zip(found, expected, strict=True)) >= 10
 
 
 def test_the_radius_shrinks_as_labels_come_and_covers_what_is_labeled() -> None:
