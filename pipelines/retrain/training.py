@@ -19,15 +19,17 @@ from winnow.domain.errors import TrainingFailed
 from winnow.ports.blobs import Blobs
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.devices import chosen_device
-from winnow.tasks.examples import Examples, channel_moments
+from winnow.tasks.examples import Examples, Pixels, channel_moments
 from winnow.tasks.predict import outputs_of
-from winnow.tasks.task import NetworkConfig
+from winnow.tasks.task import NetworkConfig, Outputs
 from winnow.tasks.train import TrainConfig, train
 
 if TYPE_CHECKING:
     import torch
 
 CHECKPOINT = "application/x-torch"
+FRAMES_ASKED = 8
+"""What a member that calibrates nothing must answer about, to be one."""
 _BOOTSTRAP = 100  # what the random stream is for; the loop's own start at 0
 
 
@@ -64,7 +66,7 @@ def _member(blobs: Blobs, settings: RetrainSettings, order: Order) -> Member:
         open_weights=opener(blobs),
         features=settings.work_dir / "features",
     )
-    finished = _calibrated(order, checkpoint, examples.take(np.flatnonzero(kept_out)))
+    finished = _calibrated(order, checkpoint, learned, examples.take(np.flatnonzero(kept_out)))
     data = checkpoint_bytes(finished)
     return Member(
         name=order.name,
@@ -119,10 +121,25 @@ def _config(order: Order, learned: Examples) -> TrainConfig:
     )
 
 
-def _calibrated(order: Order, checkpoint: Checkpoint, calibrating: Examples) -> Checkpoint:
-    """Fit temperatures; without optimizer and clock equal members are equal bytes."""
+def _calibrated(
+    order: Order, checkpoint: Checkpoint, learned: Examples, calibrating: Examples
+) -> Checkpoint:
+    """Fit temperatures; without optimizer and clock equal members are equal bytes.
+
+    Raises
+    ------
+    TrainingFailed
+        The member's answers are no numbers: its last step, whose loss nobody saw, broke it.
+    """
     task, network = restored(checkpoint, where=order.name)
-    outputs = outputs_of(task, network, calibrating.pixels, checkpoint.config)
+
+    def asked(pixels: Pixels) -> Outputs:
+        return outputs_of(task, network, pixels, checkpoint.config)
+
+    outputs = asked(calibrating.pixels)
+    if not np.isfinite(outputs if len(outputs) else asked(learned.pixels[:FRAMES_ASKED])).all():
+        msg = f"{order.name}: expected finite answers after step {checkpoint.step}, found others"
+        raise TrainingFailed(msg)
     temperatures = task.calibrate(outputs, calibrating)
     ones = (1.0,) * len(temperatures)
     metrics = {

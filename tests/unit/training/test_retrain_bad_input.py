@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import pytest
 
 from retrain import steps
-from retrain.orders import TRAINED
+from retrain.orders import ORDERS, TRAINED
 from retrain.steps import Context
 from tests.unit.training.test_retrain_detection import evaluation_of, failing
 from tests.unit.training.toy_world import CLASSES, POLICY, put_dataset, put_holdout
@@ -75,6 +75,24 @@ def test_a_round_goes_on_without_a_member_whose_loss_is_no_number(context: Conte
     assert report.notes[0].startswith(
         "m1 did not train: TrainingFailed: m1: expected a finite loss"
     )
+
+
+@pytest.mark.parametrize("calibration_share", [0.0, 0.3])
+def test_a_member_that_its_last_step_breaks_is_left_out_too(
+    context: Context, calibration_share: float
+) -> None:
+    dataset, (orders,) = planned(context, policy=policy(members_min=1))
+    good, broken = ORDERS.validate_json(orders)
+    # One step: its loss is that of the drawn weights, so no loss tells what the step did to them.
+    once = {"epochs": 1, "steps_min": 0, "batch_size": 64, "learning_rate": 1e20}
+    training = broken.training.model_copy(update={**once, "calibration_share": calibration_share})
+    broken = broken.model_copy(update={"training": training})
+    trained = [steps.train_members(context, orders=ORDERS.dump_json([good, broken]).decode())]
+    manifest, report = evaluation_of(
+        context, steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
+    )
+    assert [member.name for member in manifest.members] == ["m0"]
+    assert report.notes[0].startswith("m1 did not train: TrainingFailed: m1: expected finite")
 
 
 def test_with_too_few_members_the_round_is_halted_with_the_reason(context: Context) -> None:
