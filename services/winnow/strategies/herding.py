@@ -55,18 +55,18 @@ class Herding:
     Every frame of the pool carries its doubt: its score, relative to the largest, to the power
     `sharpness`. The power follows the evidence: a committee that is sure of most of the pool is
     believed about the rest, and its few most doubtful frames count; one that is hardly better than
-    guessing is not, and frames count nearly alike. A labeled or chosen frame covers the doubt around it, all of it at its own place
-    and half of it at the radius. The radius follows the evidence: it is the distance at which as
-    many frames as are labeled and asked for, drawn at random, would lie from the rest of the pool,
-    times `radius`. With few labels it is wide, and the batch is typical of the pool's large parts;
-    with many it is narrow, near-duplicates and labeled neighbourhoods stay covered, and the most
-    doubtful frames are left. So one rule goes over from coverage to uncertainty by itself, and
-    there is no round at which somebody has to switch.
+    guessing is not, and frames count nearly alike. A labeled or chosen frame covers the doubt
+    around it, all of it at its own place and half of it at the radius. The radius follows the
+    evidence too: it is the distance at which as many frames as are labeled and asked for, drawn at
+    random, would lie from the rest of the pool, times `radius`. With few labels it is wide, and
+    the batch is typical of the pool's large parts; with many it is narrow, near-duplicates and
+    labeled neighbourhoods stay covered, and the most doubtful frames are left. So one rule goes
+    over from coverage to uncertainty by itself, and there is no round at which somebody has to
+    switch.
 
-    How sure a committee is: one minus its mean least confidence over the pool, as a share of what
-    guessing would give, from its calibrated probabilities. 4 times that, in quarters and at least
-    one of them, is the power where `sharpness` is not set; 2 where there are no class
-    probabilities.
+    How sure a committee is: one minus its mean least confidence over the pool, from calibrated
+    probabilities, as a share of what guessing would give. Where `sharpness` is not set, the power
+    is 4 times that, in quarters and at least one of them; 2 without class probabilities.
 
     `weight: none` gives every frame the same doubt: a cold start that needs no scores.
 
@@ -84,7 +84,8 @@ class Herding:
     Budgets", ICLR 2025, arXiv 2412.20644: coverage of uncertainty by a kernel whose width shrinks
     with the budget. Ours differs: the kernel is Cauchy's, 1/(1 + d²/r²), instead of a Gaussian;
     the width comes from random frames instead of the smallest distance between labeled ones; and
-    scores are sharpened by a power instead of a temperature that is fitted on held-out labels.
+    scores are sharpened by a power that follows the committee's confidence, instead of a
+    temperature that is fitted on held-out labels.
     """
 
     weight: Annotated[

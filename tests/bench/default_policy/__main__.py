@@ -26,7 +26,8 @@ def main() -> int:
     asked = argparse.ArgumentParser(description=__doc__)
     asked.add_argument("--data", type=Path, default=Path("data"), help="Folder of the data sets.")
     asked.add_argument("--pools", default=",".join(KINDS), help="Names, apart by commas.")
-    asked.add_argument("--seeds", type=int, default=10)
+    asked.add_argument("--seeds", type=int, default=10, help="How many.")
+    asked.add_argument("--first-seed", type=int, default=0)
     asked.add_argument("--peers", action="store_true", help="Peers' implementations, too.")
     options = asked.parse_args()
     found = {}
@@ -35,7 +36,8 @@ def main() -> int:
         if needs and not (options.data / needs).is_dir():
             print(f"{name}: left out, there is no {options.data / needs}", file=sys.stderr)
             continue
-        found[name] = curves_of(name, options.seeds, options.data, peers=options.peers)
+        seeds = range(options.first_seed, options.first_seed + options.seeds)
+        found[name] = curves_of(name, seeds, options.data, peers=options.peers)
     text = report(found)
     OUT.parent.mkdir(exist_ok=True)
     OUT.write_text(text, encoding="utf-8")
@@ -43,10 +45,10 @@ def main() -> int:
     return 0
 
 
-def curves_of(name: str, n_seeds: int, data: Path, *, peers: bool) -> Curves:
+def curves_of(name: str, seeds: range, data: Path, *, peers: bool) -> Curves:
     """Give the accuracy of every entrant in points, [seeds, budgets]."""
     found: dict[str, list[list[float]]] = {}
-    for seed in range(n_seeds):
+    for seed in seeds:
         print(f"{name}, seed {seed}", file=sys.stderr)
         for entrant in entrants(peers=peers):
             kept = CACHE / "runs" / f"{name}, {entrant.name}, {seed}.json"
