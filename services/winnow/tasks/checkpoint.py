@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import pickle
+import zipfile
+import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -17,6 +19,11 @@ if TYPE_CHECKING:
     import torch
 
 FORMAT = 2
+_UNREADABLE = (
+    RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError, ValueError,
+    AttributeError, OverflowError, OSError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+"""What is raised about other bytes by zipfile, by torch, and by taking apart what it read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,18 +76,22 @@ def read_checkpoint(data: bytes, *, where: str) -> Checkpoint:
     Raises
     ------
     IntegrityError
-        The bytes are no checkpoint, or one of another format.
+        The bytes are no checkpoint, a damaged one, or one of another format.
     """
     import torch
 
     try:
+        with zipfile.ZipFile(io.BytesIO(data)) as archive:  # torch itself takes a flipped bit
+            if damaged := archive.testzip():
+                msg = f"{where}: expected a checkpoint, found {damaged} in it damaged"
+                raise IntegrityError(msg)
         found = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
         if found.pop("format") != FORMAT:
             msg = f"{where}: expected a checkpoint of format {FORMAT}"
             raise IntegrityError(msg)
         config = NetworkConfig(**found.pop("config"))
         return Checkpoint(config=config, **found)
-    except (RuntimeError, pickle.UnpicklingError, EOFError, LookupError, TypeError) as error:
+    except _UNREADABLE as error:
         msg = f"{where}: expected a checkpoint, found other bytes ({error})"
         raise IntegrityError(msg) from error
 

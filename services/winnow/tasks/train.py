@@ -38,7 +38,7 @@ _WEIGHTS, _EPOCH, _AUGMENT, _LAYERS = range(4)  # what a random stream is for
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How to train; with the data it decides every bit of the result."""
+    """How to train; with data, device and threads it decides every bit of the result."""
 
     network: NetworkConfig
     seed: int
@@ -73,7 +73,8 @@ def train(
     checkpoint_seconds
         Least time between two of them; 0 writes one after each epoch.
     threads
-        Cores for torch. Members are trained side by side, so that one each is fastest.
+        Cores for torch. Members are trained side by side, so that one each is fastest. Sums are in
+        another order with another number, so bits are the same with one number only.
     loaders
         Threads that prepare batches while others are learned from; 0: none. Changes no bit.
     device

@@ -95,15 +95,23 @@ def test_killed_in_the_middle_of_a_write_it_still_has_the_state_before(
     assert weights_of(trained(tmp_path / "killed")) == weights_of(undisturbed)
 
 
-@pytest.mark.parametrize("spoil", ["other data", "half a file"])
+@pytest.mark.parametrize("spoil", ["other data", "half a file", "one bit", "no text", "no state"])
 def test_a_state_that_does_not_fit_starts_anew(tmp_path: Path, spoil: str) -> None:
     file = tmp_path / "m0.pt"
     if spoil == "other data":
         other = dataclasses.replace(data(), pixels=255 - data().pixels)
         train(other, CONFIG, file=file)
-    else:
+    elif spoil == "half a file":
         trained(file)
         file.write_bytes(file.read_bytes()[:1000])
+    elif spoil == "no state":
+        torch.save(torch.zeros(3), file)
+    else:
+        (layer,) = (one for one in trained(file).weights.values() if one.dim() == 2)
+        state = bytearray(file.read_bytes())
+        spoiled = layer.numpy().tobytes() if spoil == "one bit" else b"data_sha256"
+        state[state.index(spoiled)] ^= 0x80
+        file.write_bytes(state)
     assert weights_of(trained(file)) == weights_of(trained(tmp_path / "fresh"))
 
 
