@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from ab_test.frames import Frame, Positions, in_time
+from ab_test.frames import Flags, Frame, Positions, in_time
 from winnow.domain.errors import BadInput
 
 
@@ -58,22 +59,28 @@ class Curation:
     def _densest(self, frames: Sequence[Frame], runs: Sequence[Positions]) -> Iterator[Positions]:
         """Give stretches without overlap, densest first; what is left of a run stays in the race.
 
-        A window that a taken one overlaps is replaced by the free parts beside it.
+        Of a run that a taken stretch leaves shorter than one, all of it is a stretch.
         """
-        free = {pos: True for run in runs for pos in run.tolist()}
-        windows = [
-            (-self._density(frames, run[start : start + self.segment_frames]), number, start)
-            for number, run in enumerate(runs)
-            for start in range(max(1, len(run) - self.segment_frames + 1))
-        ]
-        for _, number, start in sorted(windows):
-            stretch = runs[number][start : start + self.segment_frames]
-            if all(free[pos] for pos in stretch.tolist()):
-                free.update(dict.fromkeys(stretch.tolist(), False))
-                yield stretch
-        leftovers = [part for run in runs for part in _free_parts(run, free)]
-        leftovers.sort(key=lambda part: -self._density(frames, part))
-        yield from leftovers
+        taken = [np.zeros(len(run), dtype=np.bool_) for run in runs]
+        waiting: list[tuple[float, int, int, int]] = []
+
+        def enter(number: int, start: int, stop: int) -> None:
+            density = self._density(frames, runs[number][start:stop])
+            heapq.heappush(waiting, (-density, number, start, stop))
+
+        for number, run in enumerate(runs):
+            for start in range(max(1, len(run) - self.segment_frames + 1)):
+                enter(number, start, min(start + self.segment_frames, len(run)))
+        while waiting:
+            _, number, start, stop = heapq.heappop(waiting)
+            if taken[number][start:stop].any():
+                continue
+            yield runs[number][start:stop]
+            taken[number][start:stop] = True
+            first, last = _free_around(taken[number], start, stop)
+            for low, high in ((first, start), (stop, last)):
+                if 0 < high - low < self.segment_frames:
+                    enter(number, low, high)
 
     def _density(self, frames: Sequence[Frame], stretch: Positions) -> float:
         n_objects = sum(frames[pos].n_objects(self.classes) for pos in stretch.tolist())
@@ -85,10 +92,8 @@ class Curation:
         return stretch[best : best + n]
 
 
-def _free_parts(run: Positions, free: Mapping[int, bool]) -> Iterator[Positions]:
-    """Give what is left of a run, in contiguous parts."""
-    is_free = np.array([free[pos] for pos in run.tolist()], dtype=np.bool_)
-    borders = np.flatnonzero(np.diff(is_free)) + 1
-    for part, flags in zip(np.split(run, borders), np.split(is_free, borders), strict=True):
-        if len(part) and flags[0]:
-            yield part
+def _free_around(taken: Flags, start: int, stop: int) -> tuple[int, int]:
+    """Give where the free frames before and behind a stretch begin and end."""
+    before, behind = np.flatnonzero(taken[:start]), np.flatnonzero(taken[stop:])
+    first = int(before[-1]) + 1 if len(before) else 0
+    return first, stop + int(behind[0]) if len(behind) else len(taken)

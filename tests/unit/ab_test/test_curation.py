@@ -26,6 +26,17 @@ def test_the_densest_stretch_comes_first_and_the_last_is_cut_to_its_best_part() 
     assert curated(frames, 5) == ["a-002", "a-003", "a-004", "b-001", "b-002"]
 
 
+def test_what_a_stretch_leaves_of_a_recording_is_taken_before_emptier_ones() -> None:
+    frames = recording("a", [5, 5, 5, 4, 4]) + recording("b", [0, 1, 0])
+    assert curated(frames, 5) == [f"a-{place:03d}" for place in range(5)]
+    # Longer leftovers are cut into stretches as any recording is.
+    frames = recording("a", [3, 3, 9, 9, 9, 2, 2, 2, 1]) + recording("b", [1, 1, 2])
+    assert curated(frames, 11) == [
+        *("a-002", "a-003", "a-004", "a-000", "a-001", "a-005", "a-006", "a-007"),
+        *("b-000", "b-001", "b-002"),
+    ]
+
+
 def test_daytime_is_not_looked_at() -> None:
     frames = recording("day", [9, 9, 9], time_of_day="day") + recording("night", [0, 1, 0])
     assert curated(frames, 3) == ["night-000", "night-001", "night-002"]
