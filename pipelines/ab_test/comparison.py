@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -39,6 +40,13 @@ Said = Callable[[str], None]
 def n_models(setting: AbSetting) -> int:
     """Give how many models one place trains."""
     return setting.members + setting.n_splits * len(METHODS)
+
+
+def digest_of(frame_ids: Sequence[str] | None) -> str:
+    """Name a list of frames by its content; empty for none."""
+    if frame_ids is None:
+        return ""
+    return hashlib.sha256("\n".join(frame_ids).encode()).hexdigest()
 
 
 @dataclass
@@ -117,6 +125,7 @@ class Comparison:
             n_holdout=len(place.holdout),
             n_pool=len(place.pool),
             blocked=dict(place.blocked),
+            manual_sha256=digest_of(self.manual_frame_ids),
             chosen=tuple(self._told(method, rows) for method, rows in self.chosen.items()),
             scores=tuple(
                 score
@@ -250,15 +259,17 @@ def _improvements(
 def _weights(
     tests: Sequence[Positions], place: Place, setting: AbSetting
 ) -> list[list[Floats | None]]:
-    """Give of each split the weights of its frames: as they are first, then draw by draw."""
-    rng = np.random.Generator(np.random.Philox(key=setting.seed, counter=3))
-    drawn: list[list[Floats | None]] = []
-    for rows in tests:
-        sessions = [place.frames[pos].session for pos in rows.tolist()]
-        enough = len(set(sessions)) >= SESSIONS_MIN
-        some = session_weights(sessions, rng=rng, draws=setting.draws if enough else 0)
-        drawn.append([None, *some])
-    return drawn
+    """Give of each split the weights of its frames: as they are first, then draw by draw.
+
+    A session is drawn as often in every split that tests it: splits that share frames, as all share
+    the holdout, are no further evidence.
+    """
+    rng = np.random.Generator(np.random.Philox(key=setting.seed, counter=[0, 0, 0, 3]))
+    tested = np.unique(np.concatenate(tests))
+    sessions = [place.frames[pos].session for pos in tested.tolist()]
+    enough = len(set(sessions)) >= SESSIONS_MIN
+    drawn = session_weights(sessions, rng=rng, draws=setting.draws if enough else 0)
+    return [[None, *drawn[:, np.searchsorted(tested, rows)]] for rows in tests]
 
 
 def _values(
@@ -270,7 +281,7 @@ def _values(
     class_names: Sequence[str],
 ) -> Floats:
     """Give the weighted average precision, [1 + draws, C]: mean over splits where there is one."""
-    n = min(len(some) for some in weights)
+    n = len(weights[0])
     values = np.full((len(splits), n, len(class_names)), np.nan)
     for place, split in enumerate(splits):
         found = matches[split, method, test]

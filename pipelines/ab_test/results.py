@@ -77,6 +77,8 @@ class PlaceResult(_Frozen):
     n_holdout: int
     n_pool: int
     blocked: dict[str, int]
+    manual_sha256: str = ""
+    """Digest of the list that a person gave; empty: the curator chose."""
     chosen: tuple[Chosen, ...]
     scores: tuple[Score, ...]
     improvements: tuple[Improvement, ...]

@@ -17,7 +17,7 @@ from queue import Queue
 
 from pydantic import TypeAdapter, ValidationError
 
-from ab_test.comparison import Comparison, Said, n_models
+from ab_test.comparison import Comparison, Said, digest_of, n_models
 from ab_test.figures import gallery_png, improvements_png
 from ab_test.place import place_of
 from ab_test.report import markdown, render
@@ -45,7 +45,9 @@ class Outcome:
 def compare(
     place: str, setting: AbSetting, folder: Path, *, manual: Path | None, done: Said
 ) -> PlaceResult:
-    """Give the result of one place; one that lies there for the same setting is taken as it is.
+    """Give the result of one place; one that lies there of the same question is taken as it is.
+
+    What decides is setting and list: of a place whose frames changed, remove the folder.
 
     Parameters
     ----------
@@ -59,7 +61,8 @@ def compare(
     BadInput
         The place has no boxes, or too few frames.
     """
-    found = _stored(folder / "result.json", setting)
+    listed = None if manual is None else manual.read_text("utf-8").split()
+    found = _stored(folder / "result.json", setting, digest_of(listed))
     if found is not None:
         for model in range(n_models(setting)):
             done(str(model))
@@ -69,7 +72,7 @@ def compare(
         place=place_of(source_named(Path(place), labels="boxes"), setting, PixelEncoder()),
         setting=setting,
         folder=folder,
-        manual_frame_ids=None if manual is None else manual.read_text("utf-8").split(),
+        manual_frame_ids=listed,
         done=done,
     )
     result = comparison.run()
@@ -94,9 +97,10 @@ def compare_all(
     Raises
     ------
     BadInput
-        No place has a result.
+        No place has a result, or two would keep theirs in one folder.
     """
     folders = {place: out / "places" / folder_name(place) for place in places}
+    _refuse_shared(folders)
     results: dict[str, PlaceResult] = {}
     failed: dict[str, str] = {}
     context = multiprocessing.get_context("spawn")
@@ -163,12 +167,22 @@ def folder_name(place: str) -> str:
     return re.sub(r"[^\w.]+", "-", place).strip("-.") or "place"
 
 
-def _stored(path: Path, setting: AbSetting) -> PlaceResult | None:
+def _refuse_shared(folders: Mapping[str, Path]) -> None:
+    """Raise `BadInput` where two places would write the same files."""
+    of_folder: dict[Path, str] = {}
+    for place, folder in folders.items():
+        if (other := of_folder.setdefault(folder, place)) != place:
+            msg = f"places {other} and {place}: expected names that differ in letters and digits, "
+            raise BadInput(f"{msg}found both in {folder}")
+
+
+def _stored(path: Path, setting: AbSetting, manual_sha256: str) -> PlaceResult | None:
     try:
         found = PlaceResult.model_validate_json(path.read_bytes())
     except (OSError, ValidationError):
         return None
-    return found if found.setting == setting else None
+    same = (found.setting, found.manual_sha256) == (setting, manual_sha256)
+    return found if same else None
 
 
 def _compare_apart(

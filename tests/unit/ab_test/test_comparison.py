@@ -5,9 +5,11 @@ from __future__ import annotations
 from html import escape
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from ab_test import cluster, steps
+from ab_test.comparison import _weights
 from ab_test.place import Place, place_of
 from ab_test.results import HOLDOUT, REFERENCE, UNION, PlaceResult, verdicts
 from ab_test.setting import AbSetting, read_setting
@@ -106,6 +108,39 @@ def test_a_list_replaces_the_curator(result: PlaceResult, tmp_path: Path) -> Non
     found = steps.compare(TOWN, quick, tmp_path / "p", manual=listed, done=lambda _: None)
     (manual,) = [one for one in found.chosen if one.method == "manual"]
     assert manual.frame_ids == tuple(reversed(one.frame_ids))
+
+
+def test_the_result_of_another_list_is_not_taken_for_this_ones(
+    result: PlaceResult, folder: Path, tmp_path: Path
+) -> None:
+    (work := tmp_path / "p").mkdir()
+    for file in folder.iterdir():
+        (work / file.name).write_bytes(file.read_bytes())
+    (one,) = [one for one in result.chosen if one.method == "random"]
+    listed = tmp_path / "list.txt"
+    listed.write_text("\n".join(one.frame_ids))
+    found = steps.compare(TOWN, SETTING, work, manual=listed, done=lambda _: None)
+    assert {c.method: c.frame_ids for c in found.chosen}["manual"] == one.frame_ids
+    curated = steps.compare(TOWN, SETTING, work, manual=None, done=lambda _: None)
+    assert curated.model_dump_json() == result.model_dump_json()
+
+
+def test_places_that_would_share_a_folder_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"a/b and a-b: expected .* found both in .*a-b"):
+        steps.compare_all(
+            ["a/b", "a-b"], SETTING, tmp_path, processes=1, manual=None, done=lambda _: None
+        )
+
+
+def test_a_session_is_drawn_as_often_in_every_split(place: Place) -> None:
+    tests = [place.holdout, place.holdout, place.pool[::2], place.pool[1::2]]
+    drawn = _weights(tests, place, SETTING)
+    counts: list[dict[str, float]] = [{} for _ in range(SETTING.draws)]
+    for rows, (as_they_are, *some) in zip(tests, drawn, strict=True):
+        assert as_they_are is None
+        for seen, weights in zip(counts, some, strict=True):
+            for pos, weight in zip(rows.tolist(), np.asarray(weights).tolist(), strict=True):
+                assert seen.setdefault(place.frames[pos].session, weight) == weight
 
 
 def test_a_pool_that_is_too_small_is_told_and_so_is_an_unknown_class() -> None:
