@@ -68,7 +68,8 @@ class KServeCommittee:
     endpoints_of
         Where a version is served, as `grpc://host:port/model`.
     versions_max
-        Versions whose connections are kept: two rounds may overlap, each with its own.
+        Versions whose connections are kept, those loaded last: two rounds may overlap, each with
+        its own.
     """
 
     def __init__(
@@ -96,14 +97,14 @@ class KServeCommittee:
         """
         text = serving.served_version(version, members)
         with self._lock:
-            known = self._served.get(version)
-            if known is None or known.version_text != text:
-                known = self._connect(version, members, text)
-                self._served.pop(version, None)
-                self._served[version] = known
-                while len(self._served) > self._versions_max:
-                    _close(self._served.pop(next(iter(self._served))))
-            return known.member_names
+            known = self._served.pop(version, None)
+            if known is not None and known.version_text != text:
+                _close(known)
+                known = None
+            self._served[version] = known or self._connect(version, members, text)
+            while len(self._served) > self._versions_max:
+                _close(self._served.pop(next(iter(self._served))))
+            return self._served[version].member_names
 
     def score(self, version: CommitteeVersion, frames: Sequence[bytes]) -> CommitteeAnswer:
         """Score encoded images; members whose endpoint failed are left out, and logged by name.

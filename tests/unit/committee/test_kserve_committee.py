@@ -340,6 +340,22 @@ def test_nobody_there_is_not_ready(world: World) -> None:
         world.committee().load(VERSION, world.members)
 
 
+def test_of_many_versions_those_that_were_loaded_last_stay_connected(world: World) -> None:
+    versions = [CommitteeVersion(name) for name in ("c3", "c4", "c5")]
+    members = {one: put_members(world.blobs, MEMBERS, CLASSES, version=one) for one in versions}
+    urls = {}
+    for one in versions:
+        world.serve(*MEMBERS, version=serving.served_version(one, members[one]))
+        urls[one] = world.urls[-1:]
+    committee = KServeCommittee(world.blobs, urls.__getitem__, calls=QUICK, versions_max=2)
+    world.stack.callback(committee.close)
+    for one in ("c3", "c4", "c3", "c5"):
+        committee.load(CommitteeVersion(one), members[CommitteeVersion(one)])
+    assert committee.score(versions[0], FRAMES).members_answered == MEMBERS
+    with pytest.raises(NotFound, match="c4"):
+        committee.score(versions[1], FRAMES)
+
+
 def test_a_version_is_loaded_before_it_is_asked(world: World) -> None:
     with pytest.raises(NotFound, match="expected it to be loaded first"):
         world.committee().score(VERSION, FRAMES)
