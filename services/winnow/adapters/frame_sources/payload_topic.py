@@ -115,7 +115,8 @@ def _place_of(record: Any) -> Place:  # noqa: ANN401 - kafka-python has no types
 def _entry_of(record: Any) -> object:  # noqa: ANN401 - kafka-python has no types
     """Give a record as the event that it is; of one that is none the error."""
     value = record.value or b""
-    attributes = {name: text.decode(errors="replace") for name, text in record.headers}
+    # Kafka lets a header have no value.
+    attributes = {name: (text or b"").decode(errors="replace") for name, text in record.headers}
     if "ce_type" in attributes:
         return {**attributes, "data": value}
     try:
