@@ -8,7 +8,7 @@ from math import fsum
 from typing import Annotated, ClassVar, Final, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Discriminator, Field, Tag
 
 from winnow.acquisition.least_confidence import least_confidence
 from winnow.acquisition.reproducible import sum_last
@@ -65,8 +65,8 @@ class Herding:
     switch.
 
     How sure a committee is: one minus its mean least confidence over the pool, from calibrated
-    probabilities, as a share of what guessing would give. Where `sharpness` is not set, the power
-    is 4 times that, in quarters and at least one of them; 2 without class probabilities.
+    probabilities, as a share of what guessing would give. With `sharpness: confidence` the
+    power is 4 times that, in quarters and at least one of them; 2 without class probabilities.
 
     `weight: none` gives every frame the same doubt: a cold start that needs no scores.
 
@@ -93,14 +93,15 @@ class Herding:
         Field(description="Whose doubt counts more: by score, or everybody's alike."),
     ] = "score"
     sharpness: Annotated[
-        int | None,
+        Annotated[int, Field(ge=1, le=8), Tag("power")]
+        | Annotated[Literal["confidence"], Tag("confidence")],
+        # A wrong number is told as one, not as a wrong word too.
+        Discriminator(lambda value: "confidence" if isinstance(value, str) else "power"),
         Field(
-            ge=1,
-            le=8,
-            description="Power of the score; more looks at fewer frames. None: as much as the "
-            "committee is sure of the pool.",
+            description="Power of the score; more looks at fewer frames. `confidence`: as much as "
+            "the committee is sure of the pool."
         ),
-    ] = None
+    ] = "confidence"
     radius: Annotated[
         float, Field(gt=0.0, le=100.0, description="Of the reach of a label, see above.")
     ] = 1.0
@@ -156,7 +157,7 @@ class Herding:
         return [text] * len(candidates)
 
     def _power(self, candidates: Candidates) -> float:
-        if self.sharpness is not None:
+        if self.sharpness != "confidence":
             return float(self.sharpness)
         return max(1, round(4 * SHARPNESS_SURE * _sureness(candidates))) / 4
 
