@@ -108,7 +108,10 @@ def holdout_labels(blobs: Blobs, dataset: Dataset) -> list[Labeled]:
 def holdout_grouping(
     blobs: Blobs, dataset: Dataset, frame_ids: Sequence[str], *, rare: tuple[str, ...]
 ) -> Grouping:
-    """Give sessions and slices of holdout frames, in the order of `frame_ids`."""
+    """Give sessions and slices of holdout frames, in the order of `frame_ids`.
+
+    A frame that has no session is one of its own.
+    """
     names = ["frame_id", "session", "tags", *SLICED]
     rows = {
         row["frame_id"]: row
@@ -118,7 +121,10 @@ def holdout_grouping(
     chosen = [rows[frame_id] for frame_id in frame_ids]
     columns = {name: [row[name] or "" for row in chosen] for name in SLICED}
     return Grouping(
-        sessions=[f"{row['vehicle']}/{row['session']}" for row in chosen],
+        sessions=[
+            f"{row['vehicle']}/{row['session']}" if row["session"] else row["frame_id"]
+            for row in chosen
+        ],
         slices=slices_of(columns, tags=[row["tags"] or "" for row in chosen]),
         rare=rare,
     )

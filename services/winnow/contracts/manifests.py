@@ -208,6 +208,7 @@ class Evaluation(Manifest):
     intervals: dict[str, tuple[float, float]] = {}
     """95 % of the committee's measures, by drawing whole sessions; none with fewer than two."""
     n_sessions: int = 0
+    """Of the holdout; a frame without a session counts as one."""
     slices: dict[str, dict[str, float]] = {}
     """`column=value` -> the committee's measures there, and `n` frames."""
     reliability: tuple[tuple[float, float, int], ...] = ()

@@ -94,6 +94,21 @@ def test_without_holdout_nothing_is_claimed(context: Context) -> None:
     assert read_manifest(context.blobs, manifest.evaluation, Evaluation).stop_set is None
 
 
+@pytest.mark.parametrize("session", [None, ""])
+def test_frames_without_a_session_are_drawn_one_by_one_for_intervals(
+    context: Context, session: str | None
+) -> None:
+    holdouts = (put_holdout(context.blobs, session=session), put_holdout(context.blobs, start=2000))
+    manifest = read_manifest(
+        context.blobs, read_reference(run(context, holdouts=holdouts)), Members
+    )
+    assert manifest.evaluation is not None
+    report = read_manifest(context.blobs, manifest.evaluation, Evaluation)
+    assert report.n_sessions == 12 + 1
+    low, high = report.intervals["accuracy"]
+    assert low <= report.committee["accuracy"] <= high
+
+
 def test_a_dataset_without_labels_is_refused(context: Context) -> None:
     dataset = reference_text(put_dataset(context.blobs, n=0))
     with pytest.raises(BadInput, match="found none to train on"):

@@ -93,9 +93,11 @@ def frame_columns(start: int, refs: list[BlobRef]) -> dict[str, list[object]]:
     }
 
 
-def put_holdout(blobs: Blobs, *, start: int = 1000, n: int = 12) -> BlobRef:
+def put_holdout(
+    blobs: Blobs, *, start: int = 1000, n: int = 12, session: str | None = "s"
+) -> BlobRef:
     labels, refs = put_frames(blobs, start, start + n)
-    columns = {**frame_columns(start, refs), "label": labels}
+    columns = {**frame_columns(start, refs), "label": labels, "session": [session] * n}
     return write_table(blobs, pa.table(columns, schema=HOLDOUT), HOLDOUT, prefix="holdout")
 
 
