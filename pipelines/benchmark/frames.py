@@ -15,6 +15,7 @@ import numpy.typing as npt
 from winnow.constraints.perceptual_hash import perceptual_hash
 from winnow.constraints.pixels import luma
 from winnow.domain.errors import BadInput
+from winnow.domain.labels import CLASSIFICATION
 from winnow.ports.frame_source import FrameSource, SourceFrame
 from winnow.tasks.decode import decode_rgb
 from winnow.tasks.examples import Pixels, resized
@@ -89,8 +90,11 @@ def frames_of(
     Raises
     ------
     BadInput
-        A frame that is no image; fewer than two classes.
+        Labels of another kind than classes; a frame that is no image; fewer than two classes.
     """
+    if source.label_kind != CLASSIFICATION:
+        msg = f"{source.name}: expected labels of kind {CLASSIFICATION}, found {source.label_kind}"
+        raise BadInput(f"{msg}; boxes are compared by python -m ab_test")
     found: list[SourceFrame] = []
     waiting: list[npt.NDArray[np.uint8]] = []
     features, hashes, pixels = list[Rows](), [], []

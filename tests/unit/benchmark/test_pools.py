@@ -69,6 +69,13 @@ def test_frames_are_encoded_with_their_copies_and_read_back_the_same(tmp_path: P
     assert digest_of(load(tmp_path / "frames.npz")) == digest_of(frames)
 
 
+def test_boxes_are_not_taken_for_names_of_classes() -> None:
+    source = MadeSource()
+    source.label_kind = "detection"
+    with pytest.raises(BadInput, match="expected labels of kind classification, found detection"):
+        frames_of(source, mean_colours, encoder="colour/1", copies=1, side_pixels=None, show=silent)
+
+
 def test_one_class_is_no_benchmark() -> None:
     source = MadeSource()
     source.n_frames = 1
