@@ -114,7 +114,7 @@ def _again(
     if newest is None or newest.key == row.committee_version:
         return None
     section = parse_policy(blobs.get(row.policy)).scoring
-    reason = why_score_again(view, section.rescoring, row.committee_version)
+    reason = why_score_again(view, blobs, section.rescoring, row.committee_version)
     if not reason or row.n_again >= section.rescoring.again_max or not _affords(view, row):
         return None
     members = (read_manifest(blobs, ref, Members) for ref in (row.members, newest.members))

@@ -76,7 +76,9 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
         if view.records.get(BATCHES, batch_id) is not None:
             return []
         terms = selection_terms(view, ports.blobs, policy, snapshot)
-        stale = why_score_again(view, policy.scoring.rescoring, _scored_by(event, ports))
+        stale = why_score_again(
+            view, ports.blobs, policy.scoring.rescoring, _scored_by(event, ports)
+        )
     if stale:
         return [_halted(event.round_id, f"{stale}; open a round again")]
     try:

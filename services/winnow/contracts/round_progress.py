@@ -73,7 +73,7 @@ def progress_after(
         n_labels=tuple(labels),
         spent_micros=tuple(_spent_micros(view.money, row) for row in closed),
         recalls=tuple(map(_recalls, trained)),
-        kappas=_against_before(trained, lambda a, b: _agreement(blobs, a, b)),
+        kappas=_against_before(trained, lambda a, b: agreement_of(blobs, a, b)),
         weight_changes=_against_before(trained, _weight_change),
         mean_entropies=tuple(_mean_entropy(one) for one in trained),
         n_unlabeled=_n_unlabeled(view, closed[-1]) if closed else None,
@@ -87,7 +87,12 @@ def _trained(view: Transaction, blobs: Blobs, row: RoundRow) -> Trained | None:
     if not committees:
         return None
     latest = max(committees, key=lambda committee: committee.generation)
-    return _read(blobs, read_manifest(blobs, latest.members, Members))
+    return trained_as(blobs, latest.members)
+
+
+def trained_as(blobs: Blobs, members: BlobRef) -> Trained:
+    """Read a committee's manifest and, where it was evaluated, that of its evaluation."""
+    return _read(blobs, read_manifest(blobs, members, Members))
 
 
 def _read(blobs: Blobs, members: Members) -> Trained:
@@ -127,7 +132,15 @@ def _against_before(
     return tuple(None if a is None or b is None else compare(a, b) for a, b in pairs)
 
 
-def _agreement(blobs: Blobs, before: Trained, after: Trained) -> float | None:
+def agreement_of(blobs: Blobs, before: Trained, after: Trained) -> float | None:
+    """Compare two committees' predictions of the frames that both were evaluated on.
+
+    Returns
+    -------
+    float or None
+        Classes: Cohen's kappa, -1 to 1; boxes: F1 of matches, 0 to 1. None where one was not
+        evaluated, or on other frames or classes.
+    """
     sets = [one.evaluation.stop_set if one.evaluation else None for one in (before, after)]
     first, second = sets
     if first is None or second is None or first.frames_sha256 != second.frames_sha256:

@@ -17,6 +17,7 @@ from tests.unit.rounds.world import PERIOD, Frame, RoundsWorld, members_of
 from winnow.contracts.artifacts import read_manifest, write_manifest, write_table
 from winnow.contracts.manifests import Evaluation, Members, StopSet
 from winnow.contracts.round_progress import progress_after
+from winnow.contracts.score_ages import why_score_again
 from winnow.contracts.tables import ORACLE
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.boxes import Box, label_of
@@ -27,6 +28,7 @@ from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.domain.money import Allocate, BudgetKind, Commit, Reserve
 from winnow.domain.tables import BATCHES, COMMITTEES, PROMOTIONS, ROUNDS, BatchRow, CommitteeRow
 from winnow.policy.model import Policy
+from winnow.policy.stopping_section import RescoringSection
 from winnow.stopping import ClassRecall, Progress
 
 FRAMES = [Frame("a", 1), Frame("b", 2), Frame("c", 3), Frame("d", 4)]
@@ -260,3 +262,30 @@ def test_two_currencies_are_no_sum(world: RoundsWorld) -> None:
         assert outcome.applied, outcome
         tx.money.commit(Commit(derived_uuid("k"), request.transfer_id, Micros(5), now))
     assert progress(world, POLICY, newest).spent_micros == (None,)
+
+
+@pytest.mark.parametrize(
+    ("kappa_min", "frames", "reason"),
+    [
+        (None, "f", ""),
+        (0.4, "f", ""),
+        (0.6, "f", "agrees with the one that scored by kappa 0.50 only, expected 0.60"),
+        (0.6, "others", ""),
+    ],
+    ids=["not asked for", "near enough", "too far", "not measurable"],
+)
+def test_scores_of_a_committee_that_the_newest_contradicts_are_made_again(
+    world: RoundsWorld, kappa_min: float | None, frames: str, reason: str
+) -> None:
+    section = RescoringSection(score_age_max=5, kappa_min=kappa_min)
+    before = trained(world, "r0", [0, 0, 1, 1])
+    after = trained(world, "r1", [0, 0, 1, 0], frames=frames)
+    with world.ledger.transaction() as tx:
+        for number, (ref, state) in enumerate(((before, "retired"), (after, "active"))):
+            tx.records.insert(
+                COMMITTEES, CommitteeRow(f"c{number}", f"r{number}", state, ref, "0" * 64)
+            )
+    with world.ledger.snapshot() as view:
+        assert why_score_again(view, world.blobs, section, "c0").endswith(reason)
+        assert bool(why_score_again(view, world.blobs, section, "c0")) == bool(reason)
+        assert why_score_again(view, world.blobs, section, "c1") == "", "that is the newest"
