@@ -11,9 +11,9 @@ import numpy.typing as npt
 
 from ab_test.frames import Flags, Frame, Positions, in_time
 from ab_test.setting import AbSetting
-from ab_test.splits import leak_groups
 from winnow.constraints.duplicates import duplicate_clusters
 from winnow.constraints.gates import GateThresholds, flag_gate, quality_gate
+from winnow.constraints.leak_groups import leak_groups
 from winnow.constraints.perceptual_hash import perceptual_hash
 from winnow.constraints.pixels import luma
 from winnow.domain.boxes import boxes_of

@@ -11,13 +11,14 @@ import numpy.typing as npt
 from benchmark.frames import Frames, Numbers, Rows, Texts, copy_ids
 from benchmark.plan import PoolKind
 from winnow.constraints.duplicates import duplicate_clusters
+from winnow.constraints.leak_groups import leak_groups
 from winnow.domain.errors import BadInput
 from winnow.policy.round_sections import GateSection
 from winnow.tasks.examples import Pixels
 
 Flags = npt.NDArray[np.bool_]
 SESSIONS_MIN = 5
-"""With fewer sessions a fifth of them is none; frames are then held out one by one."""
+"""With fewer sessions a fifth of them is none; clusters are then held out one by one."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,7 @@ def pool_of(frames: Frames, kind: PoolKind, seed: int, *, holdout_share: float) 
 
 
 def held_out(frames: Frames, share: float, seed: int) -> Flags:
-    """Draw the holdout: whole sessions, or whole duplicate clusters of every class alike.
+    """Draw the holdout: whole duplicate clusters of every class alike, or whole sessions with them.
 
     Raises
     ------
@@ -81,15 +82,11 @@ def held_out(frames: Frames, share: float, seed: int) -> Flags:
         Too few frames for both sides.
     """
     rng = np.random.default_rng([seed, 20])
-    sessions = np.unique(frames.sessions)
-    groups_N: Numbers
-    strata_N: Numbers
-    if len(sessions) >= SESSIONS_MIN and "" not in sessions:
-        groups_N = np.unique(frames.sessions, return_inverse=True)[1].astype(np.int64)
-        strata_N = np.zeros(len(frames), dtype=np.int64)
-    else:
-        groups_N = _near(frames.digests, frames.hashes_KN[0], frames.features_KND[0])
-        strata_N = frames.labels_N[groups_N]
+    groups_N: Numbers = _near(frames.digests, frames.hashes_KN[0], frames.features_KND[0])
+    strata_N: Numbers = frames.labels_N[groups_N]
+    together_N = leak_groups(frames.sessions.tolist(), groups_N)
+    if together_N.max(initial=-1) + 1 >= SESSIONS_MIN and "" not in frames.sessions:
+        groups_N, strata_N = together_N.astype(np.int64), np.zeros(len(frames), dtype=np.int64)
     held_N = np.zeros(len(frames), dtype=np.bool_)
     for stratum in np.unique(strata_N):
         there = strata_N == stratum

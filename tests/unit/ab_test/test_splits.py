@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from ab_test.splits import leak_groups, session_splits
+from ab_test.splits import session_splits
+from winnow.constraints.leak_groups import leak_groups
 from winnow.domain.errors import BadInput
 
 

@@ -37,6 +37,22 @@ def test_whole_sessions_are_held_out() -> None:
     assert not np.isin(sessions[~held_N], sessions[held_N]).any()
 
 
+def test_a_session_that_shows_what_another_showed_is_on_its_side() -> None:
+    frames, pairs = small_frames(), np.arange(90) // 2 * 2
+    sessions = np.array([f"s{row % 10}" for row in range(90)])  # 0 shows what 1 does, 2 what 3 …
+    same = replace(
+        frames,
+        features_KND=frames.features_KND[:, pairs],
+        hashes_KN=frames.hashes_KN[:, pairs],
+        labels_N=frames.labels_N[pairs],
+        sessions=sessions,
+    )
+    for seed in range(8):
+        held_N = held_out(same, 0.2, seed)
+        assert (held_N[0::2] == held_N[1::2]).all()
+        assert not np.isin(sessions[~held_N], sessions[held_N]).any()
+
+
 def test_near_duplicates_lie_on_one_side() -> None:
     frames = small_frames()
     features, hashes = frames.features_KND.copy(), frames.hashes_KN.copy()
