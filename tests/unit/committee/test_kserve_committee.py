@@ -349,8 +349,8 @@ def test_of_many_versions_those_that_were_loaded_last_stay_connected(world: Worl
         urls[one] = world.urls[-1:]
     committee = KServeCommittee(world.blobs, urls.__getitem__, calls=QUICK, versions_max=2)
     world.stack.callback(committee.close)
-    for one in ("c3", "c4", "c3", "c5"):
-        committee.load(CommitteeVersion(one), members[CommitteeVersion(one)])
+    for number in (0, 1, 0, 2):
+        committee.load(versions[number], members[versions[number]])
     assert committee.score(versions[0], FRAMES).members_answered == MEMBERS
     with pytest.raises(NotFound, match="c4"):
         committee.score(versions[1], FRAMES)
