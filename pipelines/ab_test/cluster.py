@@ -46,8 +46,11 @@ def report_places(folders: Sequence[str], *, page: str, note: str) -> dict[str, 
     }
     for method in ("committee", "manual", "random"):
         known = [
-            one for r in results if (one := r.improvement(method, UNION, INTEREST)) is not None
+            one.relative
+            for result in results
+            if (one := result.improvement(method, UNION, INTEREST)) is not None
+            and one.relative is not None
         ]
         if known:
-            found[f"improvement of {method}"] = sum(one.relative for one in known) / len(known)
+            found[f"improvement of {method}"] = sum(known) / len(known)
     return found

@@ -241,7 +241,7 @@ def _improvements(
             before = _means(values[REFERENCE], columns)
             for method in METHODS:
                 after = _means(values[method], columns)
-                if not before[0] > 0 or np.isnan(after[0]):
+                if np.isnan(before[0]) or np.isnan(after[0]):
                     continue
                 low, high = _interval(after[1:], before[1:])
                 yield Improvement(
@@ -250,7 +250,7 @@ def _improvements(
                     of=of,
                     reference=float(before[0]),
                     value=float(after[0]),
-                    relative=float(after[0] / before[0] - 1),
+                    relative=float(after[0] / before[0] - 1) if before[0] > 0 else None,
                     low=low,
                     high=high,
                 )

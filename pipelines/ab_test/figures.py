@@ -89,7 +89,8 @@ def _bars(
 ) -> None:
     for x, of in enumerate(groups):
         found = [place.improvement(method, test, of) for place in places]
-        values = [100 * one.relative for one in found if one is not None]
+        relative = [one.relative for one in found if one is not None]
+        values = [100 * one for one in relative if one is not None]
         if not values:
             continue
         axis.bar(x + offset, np.mean(values), 0.25, color=COLOURS[method])

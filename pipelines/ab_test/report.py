@@ -104,7 +104,8 @@ def _improvement_tables(places: Sequence[PlaceResult]) -> Iterator[str]:
         )
     yield (
         "<p><small>Mean over places: average precision of the model trained with each method's "
-        "labels, and its relative change against the reference model; in brackets the 95 % "
+        "labels, and its relative change against the reference model where that finds anything; in "
+        "brackets the 95 % "
         "interval drawn over places, or over sessions if there is one place.</small></p>"
     )
 
@@ -119,14 +120,17 @@ def _mean_cell(places: Sequence[PlaceResult], method: str, test: str, of: str) -
     found = [one for place in places if (one := place.improvement(method, test, of)) is not None]
     if not found:
         return "<td>–</td>"
-    relative = np.array([one.relative for one in found])
-    low, high = found[0].low, found[0].high
-    if len(found) > 1:
+    value = np.mean([one.value for one in found])
+    known = [one for one in found if one.relative is not None]
+    if not known:
+        return f"<td>{value:.3f}</td>"
+    relative = np.array([one.relative for one in known])
+    low, high = known[0].low, known[0].high
+    if len(known) > 1:
         rng = np.random.Generator(np.random.Philox(key=0))
         drawn = rng.choice(relative, size=(1000, len(relative))).mean(axis=1)
         low, high = np.quantile(drawn, [0.025, 0.975]).tolist()
     interval = "" if low is None or high is None else f" [{100 * low:+.0f}, {100 * high:+.0f}]"
-    value = np.mean([one.value for one in found])
     return f"<td>{value:.3f} ({100 * relative.mean():+.0f} %{interval})</td>"
 
 

@@ -59,11 +59,16 @@ class Improvement(_Frozen):
     reference: float
     """Mean over splits."""
     value: float
-    relative: float
-    """value / reference - 1."""
+    relative: float | None
+    """value / reference - 1; none where the reference finds nothing."""
     low: float | None
     high: float | None
     """95 %, drawn over sessions."""
+
+    @property
+    def change(self) -> float:
+        """Give the change itself, -1 to 1."""
+        return self.value - self.reference
 
 
 class PlaceResult(_Frozen):
@@ -84,23 +89,23 @@ class PlaceResult(_Frozen):
     improvements: tuple[Improvement, ...]
 
     def improvement(self, method: str, test: str, of: str) -> Improvement | None:
-        """Give one, or none where the reference found nothing to improve on."""
+        """Give one, or none where there is no object to be found."""
         found = (
             one for one in self.improvements if (one.method, one.test, one.of) == (method, test, of)
         )
         return next(found, None)
 
     def relative_gain(self, test: str, of: str) -> float | None:
-        """Give the committee's relative improvement over the curator's.
+        """Give the committee's relative improvement over the curator's: that of both changes.
 
         Infinite if only the committee's labels helped; none if neither did, or nothing is known.
         """
         a, b = (self.improvement(method, test, of) for method in (COMMITTEE, MANUAL))
-        if a is None or b is None or (a.relative <= 0 and b.relative <= 0):
+        if a is None or b is None or (a.change <= 0 and b.change <= 0):
             return None
-        if b.relative <= 0:
+        if b.change <= 0:
             return math.inf
-        return a.relative / b.relative
+        return a.change / b.change
 
 
 class Verdict(_Frozen):
@@ -142,16 +147,17 @@ def _difference(place: PlaceResult, test: str, against: str) -> float | None:
     if ours is None:
         return None
     if against == REFERENCE:
-        return ours.value - ours.reference
+        return ours.change
     return None if theirs is None else ours.value - theirs.value
 
 
 def _not_worse(question: str, differences: Sequence[float | None]) -> Verdict:
     known = [one for one in differences if one is not None]
     told = ", ".join(f"{100 * one:+.1f}" for one in known)
+    mean = f"; mean {100 * sum(known) / len(known):+.2f}" if known else "none: no objects there"
     return Verdict(
         question=question,
         n_yes=sum(one >= 0 for one in known),
         n_places=len(known),
-        detail=f"differences in points {told}; mean {100 * sum(known) / max(1, len(known)):+.2f}",
+        detail=f"differences in points {told}{mean}",
     )

@@ -10,8 +10,19 @@ import pytest
 
 from ab_test import cluster, steps
 from ab_test.comparison import _weights
+from ab_test.figures import improvements_png
 from ab_test.place import Place, place_of
-from ab_test.results import HOLDOUT, REFERENCE, UNION, PlaceResult, verdicts
+from ab_test.report import render
+from ab_test.results import (
+    HOLDOUT,
+    INTEREST,
+    MANUAL_ONLY,
+    REFERENCE,
+    UNION,
+    Improvement,
+    PlaceResult,
+    verdicts,
+)
 from ab_test.setting import AbSetting, read_setting
 from winnow.adapters.pixel_encoder import PixelEncoder
 from winnow.cli.sources import source_named
@@ -165,3 +176,29 @@ def test_verdicts_count_only_what_is_known(result: PlaceResult) -> None:
     gain, *_ = verdicts([result, result])
     assert gain.n_places == 2
     assert result.improvement("committee", UNION, "wolf") is None
+
+
+def test_where_the_reference_finds_nothing_changes_are_still_compared(result: PlaceResult) -> None:
+    def found(method: str, test: str, of: str, value: float) -> Improvement:
+        return Improvement(
+            method=method, test=test, of=of, reference=0.0, value=value, relative=None,
+            low=None, high=None,
+        )  # fmt: skip
+
+    blind = result.model_copy(
+        update={
+            "improvements": (
+                found("committee", UNION, INTEREST, 0.3),
+                found("manual", UNION, INTEREST, 0.1),
+                found("committee", MANUAL_ONLY, INTEREST, 0.2),
+                found("manual", MANUAL_ONLY, INTEREST, 0.25),
+            )
+        }
+    )
+    gain, on_manual, everyday = verdicts([blind])
+    assert (gain.n_yes, gain.detail) == (1, "ratios 3.00")
+    assert (on_manual.n_yes, on_manual.n_places) == (0, 1)
+    assert on_manual.detail == "differences in points -5.0; mean -5.00"
+    assert everyday.detail == "differences in points none: no objects there"
+    page = render([blind], improvements=improvements_png([blind]), galleries={}, failed={})
+    assert "<td>0.300</td>" in page
