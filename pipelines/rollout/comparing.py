@@ -26,7 +26,7 @@ class Measured(Manifest):
 
     committee_version: str
     metric: float | None
-    """On the holdout; None: there was none."""
+    """On the holdout; None: there was none, or (of the active one) another one."""
     mean_confidence: float | None = None
     """Mean top probability of the members' mean; of detection, mean score of the best box."""
     ms_per_frame: float | None = None
@@ -118,7 +118,10 @@ def not_compared(probed: Probed) -> list[str]:
     if active is None:
         return [probed.alone]
     if probed.new.metric is None or active.metric is None:
-        missing.append(f"{probed.metric_name} on the holdout, which was not measured for both")
+        missing.append(
+            f"{probed.metric_name} on the holdout, which was not measured for both on the same "
+            "frames"
+        )
     if probed.alone:
         missing.append(f"agreement and time per frame, because {probed.alone}")
     return missing

@@ -207,6 +207,9 @@ def _compared(
             old, alone = ask_active(committee, version, active.members, frames)
         # Its holdout metric is known even where it does not answer.
         compared = _measured(before, old, name)
+        if _holdouts(context.blobs, before) != _holdouts(context.blobs, manifest):
+            # Of other frames, e.g. before another source came: it would be no comparison.
+            compared = compared.model_copy(update={"metric": None})
         agreed = None if old is None else agreement(new.answer, old.answer)
     return Probed(
         committee_version=manifest.committee_version,
@@ -238,6 +241,12 @@ def _measured(manifest: Members, answered: Answered | None, metric_name: str) ->
         mean_confidence=None if answered is None else mean_confidence(answered.answer),
         ms_per_frame=None if answered is None else answered.ms_per_frame,
     )
+
+
+def _holdouts(blobs: Blobs, manifest: Members) -> frozenset[str]:
+    ref = manifest.evaluation
+    tables = () if ref is None else read_manifest(blobs, ref, Evaluation).holdouts
+    return frozenset(table.sha256 for table in tables)
 
 
 def _n_holdout(blobs: Blobs, manifest: Members) -> int:

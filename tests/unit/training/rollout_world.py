@@ -87,6 +87,7 @@ class World:
         accuracy: float = 0.8,
         metrics: dict[str, float] | None = None,
         n_holdout: int = 1000,
+        holdout_from: int = 1000,
         class_names: tuple[str, ...] = CLASSES,
     ) -> str:
         """Store a committee's manifest; give its reference."""
@@ -95,7 +96,7 @@ class World:
         evaluation = Evaluation(
             committee_version=f"c{number}",
             round_id=f"r{number}",
-            holdouts=(put_holdout(blobs),),
+            holdouts=(put_holdout(blobs, start=holdout_from),),
             n_holdout=n_holdout,
             n_left_out=0,
             committee={},

@@ -80,6 +80,14 @@ def test_a_worse_committee_is_refused_and_the_old_one_serves_on(world: World) ->
     assert len(world.facts()) == 2, "a step that runs twice decides once"
 
 
+def test_metrics_of_other_holdouts_are_no_regress(world: World) -> None:
+    world.roll(0, world.trained(0, accuracy=0.9))
+    text = world.roll(1, world.trained(1, accuracy=0.5, holdout_from=2000))
+    assert world.rows() == {"c0": "retired", "c1": "active"}
+    assert "| accuracy on 1000 holdout frames | 0.500 |  |" in text
+    assert "Not compared: accuracy on the holdout, which was not measured for both" in text
+
+
 def test_what_chance_explains_on_a_small_holdout_is_no_regress(world: World) -> None:
     world.roll(0, world.trained(0, accuracy=0.9, n_holdout=12))
     world.roll(1, world.trained(1, accuracy=0.7, n_holdout=12))
@@ -123,7 +131,10 @@ def test_what_was_not_measured_is_told_too(world: World) -> None:
     world.roll(0, world.trained(0, metrics={}))
     text = world.roll(1, world.trained(1))
     assert world.rows() == {"c0": "retired", "c1": "active"}
-    assert "Not compared: accuracy on the holdout, which was not measured for both." in text
+    assert (
+        "Not compared: accuracy on the holdout, which was not measured for both on the same frames."
+        in text
+    )
 
 
 def test_a_committee_of_other_classes_is_not_measured_against(world: World) -> None:
