@@ -77,7 +77,8 @@ class Plan(BaseModel):
     def digest(self, data_digest: str, version: str) -> str:
         """Name the runs of this plan on these frames: others never mix with them.
 
-        More seeds, methods or pools, and other prices, change no run.
+        More seeds, methods or pools, and other prices, change no run; only where `plain` was the
+        one pool do others bring copies, and with them another digest of the data.
         """
         free = {"seeds", "methods", "pools", "mining", "label_price_micros", "machine_hour_micros"}
         text = self.model_dump_json(exclude=free)

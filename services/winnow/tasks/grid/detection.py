@@ -65,7 +65,7 @@ class GridDetection(MapOutputs):
         """Give the penalty-reduced focal loss of the maps plus the boxes' L1, in nats and cells.
 
         Both are per object of the mean frame of the batch, so that their mean over the batch is
-        that of Zhou et al. 2019, equation 1.
+        that of Zhou et al. 2019, equation 1; of a batch with fewer objects than frames per frame.
         """
         import torch
 
