@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 R = TypeVar("R")
 
+_DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
+"""Pillow's names of grey with 16 bits."""
+
 PIXELS_MAX = 50_000_000
 """A 50-megapixel frame is 150 MB of RGB; larger claims are decompression bombs."""
 ORIENTATION = 0x0112
@@ -37,12 +40,14 @@ def decode_rgb(data: bytes, *, pixels_max: int = PIXELS_MAX) -> npt.NDArray[np.u
     Returns
     -------
     numpy.ndarray
-        RGB, uint8 [height, width, 3], in the orientation that its EXIF data ask for.
+        RGB, uint8 [height, width, 3], in the orientation that its EXIF data ask for; of grey with
+        16 bits the upper eight.
 
     Raises
     ------
     BadInput
-        No image, a truncated one, or one that claims more than `pixels_max` pixels.
+        No image, a truncated one, one that claims more than `pixels_max` pixels, or one with 32
+        bits of a channel, of which nobody knows what is white.
     """
 
     def whole(image: Image) -> npt.NDArray[np.uint8]:
@@ -83,8 +88,16 @@ def decode_small(
 
 def _upright(image: Image) -> Image:
     from PIL import ImageOps
+    from PIL.Image import fromarray
 
-    return ImageOps.exif_transpose(image).convert("RGB")
+    upright = ImageOps.exif_transpose(image)
+    if upright.mode in _DEEP:
+        # Pillow would cut at 255, so that all but the darkest grey is white.
+        return fromarray((np.asarray(upright) >> 8).astype(np.uint8)).convert("RGB")
+    if upright.mode in ("I", "F"):
+        msg = f"expected 8 or 16 bits of a channel, found 32 (mode {upright.mode})"
+        raise BadInput(msg)
+    return upright.convert("RGB")
 
 
 def _opened(data: bytes, pixels_max: int, job: Callable[[Image], R]) -> R:

@@ -57,3 +57,23 @@ def test_what_is_no_complete_image_is_bad_input() -> None:
         decode_small(b"text", height=48, width=80)
     with pytest.raises(BadInput, match="expected at most 1000 pixels, found 640x360"):
         decode_small(data, height=48, width=80, pixels_max=1000)
+
+
+def test_of_grey_with_16_bits_the_upper_eight_are_taken() -> None:
+    grey = np.linspace(0, 65535, 48 * 64).reshape(48, 64).astype(np.uint16)
+    (sink := io.BytesIO()).name = "deep.png"
+    Image.fromarray(grey).save(sink)
+    rgb = decode_rgb(sink.getvalue())
+    np.testing.assert_array_equal(
+        rgb, np.repeat((grey >> 8).astype(np.uint8)[..., None], 3, axis=2)
+    )
+    small, size = decode_small(sink.getvalue(), height=24, width=32)
+    assert size == (64, 48)
+    assert abs(float(small.mean()) - 127.5) < 2
+
+
+def test_floating_point_images_are_refused() -> None:
+    (sink := io.BytesIO()).name = "heat.tiff"
+    Image.fromarray(np.zeros((4, 4), dtype=np.float32)).save(sink)
+    with pytest.raises(BadInput, match=r"expected 8 or 16 bits of a channel, found 32 \(mode F\)"):
+        decode_rgb(sink.getvalue())
