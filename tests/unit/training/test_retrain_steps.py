@@ -54,6 +54,21 @@ def test_a_run_registers_members_and_states_the_round_trained_once(context: Cont
     assert fact.committee_version == "c0"
 
 
+def test_a_run_that_is_repeated_with_more_luck_registers_nothing_more(context: Context) -> None:
+    ref = read_reference(run(context))
+    whole = read_manifest(context.blobs, ref, Members)
+    fewer = whole.model_copy(update={"committee_version": "c9", "members": whole.members[:1]})
+    more = whole.model_copy(update={"committee_version": "c9"})
+    for manifest in (fewer, more):
+        text = reference_text(write_manifest(context.blobs, manifest, prefix="models/r9"))
+        steps.register(context, round_id="r9", members=text)
+    with context.ledger.snapshot() as view:
+        rows = view.records.find(MODELS, group="c9")
+        sent = view.boxes.unsent("retrain", 10)
+    assert [row.key for row in rows] == ["c9-m0"]
+    assert len(sent) == 2
+
+
 def test_the_evaluation_tells_of_committee_members_and_classes(context: Context) -> None:
     manifest = read_manifest(context.blobs, read_reference(run(context)), Members)
     assert manifest.evaluation is not None
