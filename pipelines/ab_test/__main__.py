@@ -48,7 +48,7 @@ def run(
 ) -> None:
     """Compare committee, manual curation and random at places, and write a report.
 
-    A run that was broken off goes on when it is started again. Ten simulated towns take about
+    A run that was broken off goes on when it is started again. Ten simulated towns take
     some hours on two cores.
 
     Example: python -m ab_test run --place roads:town=3,frames=20000
