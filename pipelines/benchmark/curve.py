@@ -16,9 +16,6 @@ from benchmark.plan import Plan, PoolKind
 from benchmark.pools import Pool
 from benchmark.selecting import choose, counts_of
 from winnow.acquisition.registry import acquisition_of
-from winnow.strategies.typiclust import mean_distances
-
-NEIGHBOURS = 20
 
 
 class Step(BaseModel):
@@ -75,7 +72,6 @@ def curve_of(pool: Pool, method_name: str, seed: int, *, plan: Plan) -> Run:
     """
     method, learner = method_named(method_name), learner_of(plan)
     labeled, answers = np.empty(0, dtype=np.int64), None
-    away_N = mean_distances(pool.rows_ND, NEIGHBOURS)
     steps: list[Step] = []
     for place, budget in enumerate(plan.budgets):
         n = max(1, round(budget * pool.n_distinct)) - len(labeled)
@@ -95,7 +91,7 @@ def curve_of(pool: Pool, method_name: str, seed: int, *, plan: Plan) -> Run:
                 counts=dict(counts_of(pool, labeled)),
                 n_repeats=len(labeled) - len(np.unique(pool.origins_N[labeled])),
                 learn_seconds=round(seconds, 4),
-                isolation=_isolation(away_N, batch),
+                isolation=_isolation(pool.isolations, batch),
                 doubt=doubt,
                 **step,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import numpy.typing as npt
@@ -14,9 +15,11 @@ from winnow.constraints.duplicates import duplicate_clusters
 from winnow.constraints.leak_groups import leak_groups
 from winnow.domain.errors import BadInput
 from winnow.policy.round_sections import GateSection
+from winnow.strategies.typiclust import mean_distances
 from winnow.tasks.examples import Pixels
 
 Flags = npt.NDArray[np.bool_]
+NEIGHBOURS = 20
 SESSIONS_MIN = 5
 """With fewer sessions a fifth of them is none; clusters are then held out one by one."""
 
@@ -45,6 +48,11 @@ class Pool:
 
     def __len__(self) -> int:
         return len(self.frame_ids)
+
+    @cached_property
+    def isolations(self) -> npt.NDArray[np.floating]:
+        """Mean distance of each frame to its nearest others; once for all methods of a seed."""
+        return mean_distances(self.rows_ND, NEIGHBOURS)
 
 
 def pool_of(frames: Frames, kind: PoolKind, seed: int, *, holdout_share: float) -> Pool:
