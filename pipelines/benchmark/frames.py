@@ -55,6 +55,8 @@ class Frames:
     hashes_KN: npt.NDArray[np.uint64]
     pixels_KN3HW: Pixels | None
     """Small, for the network; none if nobody learns from pixels."""
+    n_unreadable: int = 0
+    """Labeled frames that are no images, left out."""
 
     def __len__(self) -> int:
         return len(self.frame_ids)
@@ -76,6 +78,8 @@ def frames_of(
 ) -> Frames:
     """Decode and encode all frames that have a label, once for all runs.
 
+    As in a round, frames that are no images are left out; they are counted.
+
     Parameters
     ----------
     features_of
@@ -90,7 +94,7 @@ def frames_of(
     Raises
     ------
     BadInput
-        Labels of another kind than classes; a frame that is no image; fewer than two classes.
+        Labels of another kind than classes; fewer than two classes.
     """
     if source.label_kind != CLASSIFICATION:
         msg = f"{source.name}: expected labels of kind {CLASSIFICATION}, found {source.label_kind}"
@@ -98,11 +102,16 @@ def frames_of(
     found: list[SourceFrame] = []
     waiting: list[npt.NDArray[np.uint8]] = []
     features, hashes, pixels = list[Rows](), [], []
+    n_unreadable = 0
     for place, frame in enumerate(source.frames()):
         show("features", place, source.n_frames)
         if frame.label is None or frame.privacy_blocked:
             continue
-        versions = _versions(_decoded(frame), copies, name=frame.name)
+        try:
+            versions = _versions(decode_rgb(frame.data), copies, name=frame.name)
+        except BadInput:
+            n_unreadable += 1
+            continue
         waiting += versions
         if len(waiting) >= FRAMES_AT_ONCE * copies:
             features.append(features_of(waiting))
@@ -126,6 +135,7 @@ def frames_of(
         features_KND=_by_copy(features, copies),
         hashes_KN=np.array(hashes, dtype=np.uint64).T.copy(),
         pixels_KN3HW=np.stack(pixels, axis=1) if pixels else None,
+        n_unreadable=n_unreadable,
     )
 
 
@@ -139,7 +149,12 @@ def copy_ids(frames: Frames, copy: int) -> Texts:
 
 def save(frames: Frames, path: Path) -> None:
     """Write aside and rename."""
-    told = {"source": frames.source, "encoder": frames.encoder, "class_names": frames.class_names}
+    told = {
+        "source": frames.source,
+        "encoder": frames.encoder,
+        "class_names": frames.class_names,
+        "n_unreadable": frames.n_unreadable,
+    }
     arrays: dict[str, npt.NDArray[np.generic]] = {
         "told": np.array(json.dumps(told)),
         "frame_ids": frames.frame_ids,
@@ -170,6 +185,7 @@ def load(path: Path) -> Frames:
         class_names=tuple(told["class_names"]),
         tags=tags,
         pixels_KN3HW=pixels,
+        n_unreadable=told.get("n_unreadable", 0),
         **arrays,
     )
 
@@ -182,13 +198,6 @@ def digest_of(frames: Frames) -> str:
         if array is not None:
             digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()
-
-
-def _decoded(frame: SourceFrame) -> npt.NDArray[np.uint8]:
-    try:
-        return decode_rgb(frame.data)
-    except BadInput as error:
-        raise BadInput(f"frame {frame.name}: {error}") from error
 
 
 def _versions(

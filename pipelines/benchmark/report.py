@@ -68,11 +68,13 @@ def report_of(found: Found, png: bytes) -> list[Block]:
 
 def _what(found: Found) -> str:
     run = found.curves[0]
+    left_out = f" Left out as no images: {found.n_unreadable} frames."
     return (
         f"{len(found.plan.methods)} methods, {answers.told_seeds(found.plan.seeds)}, budgets of "
         f"{', '.join(f'{100 * share:g}' for share in found.plan.budgets)} % of {run.n_distinct} "
         f"frames, {len(found.class_names)} classes; accuracy on {run.n_holdout} frames that were "
         f"held out. Learner: {found.plan.learner}, features: `{found.encoder}`."
+        + (left_out if found.n_unreadable else "")
     )
 
 

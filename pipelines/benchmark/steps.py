@@ -271,6 +271,7 @@ def _found(plan: Plan, frames: Frames, curves: list[Run], mined: list[MiningRun]
         source=frames.source,
         encoder=frames.encoder,
         class_names=frames.class_names,
+        n_unreadable=frames.n_unreadable,
     )
 
 

@@ -36,6 +36,7 @@ class Found:
     source: str = ""
     encoder: str = ""
     class_names: tuple[str, ...] = ()
+    n_unreadable: int = 0
 
     @cached_property
     def by_name(self) -> Mapping[tuple[str, str], list[Run]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from benchmark.frames import digest_of, frames_of, load, save
 from benchmark.pools import held_out, pool_of
 from tests.unit.benchmark.made import MadeSource, mean_colours, silent, small_frames
 from winnow.domain.errors import BadInput
+from winnow.ports.frame_source import SourceFrame
 
 
 def test_a_fifth_of_each_class_is_held_out_and_never_in_the_pool() -> None:
@@ -83,6 +85,22 @@ def test_frames_are_encoded_with_their_copies_and_read_back_the_same(tmp_path: P
     assert 0 < apart < 30
     save(frames, tmp_path / "frames.npz")
     assert digest_of(load(tmp_path / "frames.npz")) == digest_of(frames)
+
+
+def test_frames_that_are_no_images_are_left_out_and_counted(tmp_path: Path) -> None:
+    class Damaged(MadeSource):
+        def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:
+            for frame in super().frames(positions):
+                broken = frame.name in ("3.png", "8.png")
+                yield replace(frame, data=frame.data[:20]) if broken else frame
+
+    frames = frames_of(
+        Damaged(), mean_colours, encoder="mean/1", copies=2, side_pixels=8, show=silent
+    )
+    assert (len(frames), frames.n_unreadable) == (10, 2)
+    assert frames.features_KND.shape == (2, 10, 3)
+    save(frames, tmp_path / "frames.npz")
+    assert load(tmp_path / "frames.npz").n_unreadable == 2
 
 
 def test_boxes_are_not_taken_for_names_of_classes() -> None:
