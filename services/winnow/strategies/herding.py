@@ -40,9 +40,9 @@ from winnow.strategies.top_k import by_score
 TARGETS_STEP: Final = 70
 REFERENCES_STEP: Final = 71
 """Their own draws: which frames are to be covered, and which ones the radius is measured with."""
-SHARPNESS_SURE: Final = 4.0
+SHARPNESS_SURE: Final = 6
 """Power of the scores of a committee that is sure of every frame."""
-SURENESS_UNKNOWN: Final = 0.5
+SHARPNESS_UNKNOWN: Final = 2.0
 """Where a committee gives no class probabilities."""
 WEIGHT_MIN: Final = 2.0**-40
 """Of a frame that nobody doubts: it still decides between frames that cover nothing else."""
@@ -66,7 +66,7 @@ class Herding:
 
     How sure a committee is: one minus its mean least confidence over the pool, from calibrated
     probabilities, as a share of what guessing would give. With `sharpness: confidence` the
-    power is 4 times that, in quarters and at least one of them; 2 without class probabilities.
+    power is 6 times that, in quarters and at least one of them; 2 without class probabilities.
 
     `weight: none` gives every frame the same doubt: a cold start that needs no scores.
 
@@ -159,7 +159,9 @@ class Herding:
     def _power(self, candidates: Candidates) -> float:
         if self.sharpness != "confidence":
             return float(self.sharpness)
-        return max(1, round(4 * SHARPNESS_SURE * _sureness(candidates))) / 4
+        if candidates.probs_NMC is None or candidates.probs_NMC.shape[2] < 2:
+            return SHARPNESS_UNKNOWN
+        return max(1, round(4 * SHARPNESS_SURE * _sureness(candidates.probs_NMC))) / 4
 
     def _doubt(self, candidates: Candidates, power: float) -> Floats:
         """Give each frame's weight, 0 < weight <= 1; the power is a multiple of a quarter."""
@@ -186,12 +188,10 @@ class Herding:
         return f"{score}, {covers}, sharpness {power:g}"
 
 
-def _sureness(candidates: Candidates) -> float:
+def _sureness(probs_NMC: Rows) -> float:
     """Give how far above guessing the committee's confidence in the pool is, 0 to 1."""
-    if candidates.probs_NMC is None or candidates.probs_NMC.shape[2] < 2:
-        return SURENESS_UNKNOWN
-    doubt_N = least_confidence(candidates.probs_NMC)
-    guessing = 1.0 - 1.0 / candidates.probs_NMC.shape[2]
+    doubt_N = least_confidence(probs_NMC)
+    guessing = 1.0 - 1.0 / probs_NMC.shape[2]
     # Rounded once, so that the order of the frames decides nothing.
     return 1.0 - fsum(doubt_N) / (len(doubt_N) * guessing)
 

@@ -81,16 +81,16 @@ def test_the_surer_the_committee_is_of_the_pool_the_more_its_doubts_count() -> N
         probs_NMC = np.full((200, 3, 4), (1.0 - sure) / 4, dtype=np.float32)
         probs_NMC[:, :, 1] += np.float32(sure)
         powers.append(power_in(replace(pool, probs_NMC=probs_NMC)))
-    assert powers == [0.25, 1.0, 2.0, 3.0, 4.0]
-    assert power_in(pool) == 2.0, "no probabilities: as of a committee that is half sure"
+    assert powers == [0.25, 1.5, 3.0, 4.5, 6.0]
+    assert power_in(pool) == 2.0, "nothing says how sure it is"
     one_class = np.ones((200, 3, 1), dtype=np.float32)
     assert power_in(replace(pool, probs_NMC=one_class)) == 2.0
 
 
-@pytest.mark.parametrize(("quarters", "chance"), [(6, 10), (11, 10), (16, 3)])
+@pytest.mark.parametrize(("quarters", "chance"), [(6, 10), (11, 10), (24, 3)])
 def test_the_power_applies_in_quarters(quarters: int, chance: int) -> None:
     pool = pool_of(40, seed=3)
-    sure = quarters / 16
+    sure = quarters / 24
     probs_NMC = np.full((40, 2, chance), (1.0 - sure) / chance, dtype=np.float32)
     probs_NMC[:, :, 0] += np.float32(sure)
     found = Herding().choose(replace(pool, probs_NMC=probs_NMC), 12, seed=1)
