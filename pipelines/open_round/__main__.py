@@ -12,7 +12,8 @@ import uuid
 from pathlib import Path
 
 from winnow.adapters.kfp_compiler import compile_pipeline
-from winnow.domain.errors import BadInput, WinnowError
+from winnow.domain.errors import BadInput
+from winnow.runtime.words import run_words
 
 
 def compile_graph(out: Path, image: str) -> None:
@@ -20,15 +21,14 @@ def compile_graph(out: Path, image: str) -> None:
     compile_pipeline("open_round", out, image=image)
 
 
-def run_step(name: str, given: list[str]) -> str:
-    """Run one step, or both for `once`, with parameters as `name=value`; give what it found."""
+def run_step(name: str, given: dict[str, str]) -> str:
+    """Run one step, or both for `once`, with parameters by their names; give what it found."""
     from open_round import steps
 
-    wrong = [text for text in given if "=" not in text]
-    if name not in ("check", "ask", "once") or wrong:
-        msg = f"open_round: expected check, ask or once and name=value, found {name} {wrong}"
+    if name not in ("check", "ask", "once"):
+        msg = f"open_round: expected check, ask or once, found {name}"
         raise BadInput(msg)
-    arguments = {"run_id": uuid.uuid4().hex, **dict(text.split("=", 1) for text in given)}
+    arguments = {"run_id": uuid.uuid4().hex, **given}
     context = steps.open_context(arguments.pop("console", ""))
     try:
         if name == "once":
@@ -39,24 +39,6 @@ def run_step(name: str, given: list[str]) -> str:
         context.client.close()
 
 
-def main(words: list[str]) -> int:
-    """Do what the command line says; a refusal is one block of text."""
-    try:
-        match words:
-            case ["compile", out, *image]:
-                compile_graph(Path(out), image[0] if image else "")
-            case ["step", name, *given]:
-                sys.stdout.write(run_step(name, given) + "\n")
-            case ["once", *given]:
-                sys.stdout.write(run_step("once", given) + "\n")
-            case _:
-                sys.stderr.write(__doc__ or "")
-                return 2
-    except WinnowError as error:
-        sys.stderr.write(f"{type(error).__name__}: {error}\n")
-        return 2 if isinstance(error, BadInput) else 1
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    words = ["step", *sys.argv[1:]] if sys.argv[1:2] == ["once"] else sys.argv[1:]
+    sys.exit(run_words(words, __doc__ or "", compile_graph, run_step))

@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from retrain.app import app
 from winnow.adapters.kfp_compiler import compile_pipeline
-from winnow.domain.errors import BadInput
-from winnow.runtime.run import main
+from winnow.runtime.run import main, read_settings
+from winnow.runtime.words import run_words, step_of
 
 
 def compile_graph(out: Path, image: str) -> None:
@@ -22,31 +24,26 @@ def compile_graph(out: Path, image: str) -> None:
     compile_pipeline("retrain", out, image=image)
 
 
-def run_step(name: str, given: list[str]) -> str:
-    """Run one step with its arguments as `name=text`; give its result as text."""
+def run_step(name: str, arguments: dict[str, str]) -> str:
+    """Run one step with its arguments as texts; give its result as text."""
     from retrain import steps
 
-    arguments = dict(text.split("=", 1) for text in given)
-    context = steps.open_context()
-    if name == "plan":
-        return json.dumps(steps.plan(context, **arguments))
-    if name == "train":
-        return steps.train_members(context, **arguments)
+    known: dict[str, Callable[..., str | list[str]]] = {
+        "plan": steps.plan,
+        "train": steps.train_members,
+        "evaluate": steps.evaluate,
+        "register": steps.register,
+    }
+    step = step_of(known, name, arguments)
+    read_settings(app.settings)
+    given: dict[str, Any] = dict(arguments)
     if name == "evaluate":
-        members = json.loads(arguments["members"])
-        round_id, dataset = arguments["round_id"], arguments["dataset"]
-        return steps.evaluate(context, round_id=round_id, dataset=dataset, members=members)
-    if name == "register":
-        return steps.register(context, **arguments)
-    msg = f"step: expected plan, train, evaluate or register, found {name!r}"
-    raise BadInput(msg)
+        given["members"] = json.loads(arguments["members"])
+    found = step(steps.open_context(), **given)
+    return found if isinstance(found, str) else json.dumps(found)
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["compile", out, *image]:
-            compile_graph(Path(out), image[0] if image else "")
-        case ["step", name, *given]:
-            sys.stdout.write(run_step(name, given) + "\n")
-        case _:
-            main(app)
+    if sys.argv[1:]:
+        sys.exit(run_words(sys.argv[1:], __doc__ or "", compile_graph, run_step))
+    main(app)

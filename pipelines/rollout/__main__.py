@@ -7,12 +7,13 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from rollout.app import app
 from winnow.adapters.kfp_compiler import compile_pipeline
-from winnow.domain.errors import BadInput
-from winnow.runtime.run import main
+from winnow.runtime.run import main, read_settings
+from winnow.runtime.words import run_words, step_of
 
 
 def compile_graph(out: Path, image: str) -> None:
@@ -20,27 +21,21 @@ def compile_graph(out: Path, image: str) -> None:
     compile_pipeline("rollout", out, image=image)
 
 
-def run_step(name: str, given: list[str]) -> str:
-    """Run one step with its arguments as `name=text`; give its result as text."""
+def run_step(name: str, arguments: dict[str, str]) -> str:
+    """Run one step with its arguments as texts; give its result as text."""
     from rollout import steps
 
-    arguments = dict(text.split("=", 1) for text in given)
-    context = steps.open_context()
-    if name == "deploy":
-        return steps.deploy(context, **arguments)
-    if name == "probe":
-        return steps.probe(context, **arguments)
-    if name == "conclude":
-        return steps.conclude(context, **arguments)
-    msg = f"step: expected deploy, probe or conclude, found {name!r}"
-    raise BadInput(msg)
+    known: dict[str, Callable[..., str]] = {
+        "deploy": steps.deploy,
+        "probe": steps.probe,
+        "conclude": steps.conclude,
+    }
+    step = step_of(known, name, arguments)
+    read_settings(app.settings)
+    return step(steps.open_context(), **arguments)
 
 
 if __name__ == "__main__":
-    match sys.argv[1:]:
-        case ["compile", out, *image]:
-            compile_graph(Path(out), image[0] if image else "")
-        case ["step", name, *given]:
-            sys.stdout.write(run_step(name, given) + "\n")
-        case _:
-            main(app)
+    if sys.argv[1:]:
+        sys.exit(run_words(sys.argv[1:], __doc__ or "", compile_graph, run_step))
+    main(app)
