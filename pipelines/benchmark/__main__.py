@@ -22,6 +22,7 @@ from winnow.domain.errors import WinnowError
 # Before numpy starts its threads: processes side by side, one core each.
 os.environ.update({name: os.environ.get(name, "1") for name in THREADS})
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
+INTERRUPTED = 130
 _DEFAULT = Plan()
 _SHARES = ",".join(f"{share:g}" for share in _DEFAULT.budgets)
 
@@ -134,15 +135,14 @@ def _progress() -> Iterator[Show]:
 def main() -> int:
     """Do what the command line says; a refusal is one block of text."""
     try:
-        app(standalone_mode=False)
+        app()
     except WinnowError as error:
         typer.echo(f"{type(error).__name__}: {error}", err=True)
         return 2
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("stopped; the same command goes on", err=True)
-        return 130
-    except typer.Exit as stop:
-        return stop.exit_code
+    except SystemExit as stop:
+        if stop.code == INTERRUPTED:
+            typer.echo("stopped; the same command goes on", err=True)
+        raise
     return 0
 
 
