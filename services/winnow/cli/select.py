@@ -22,13 +22,13 @@ def select(
         ),
     ] = None,
     embeddings: Annotated[
-        Path | None, typer.Option(help="Embeddings, .npy [frames, D]; row i is frame i.")
+        Path | None, typer.Option(help="Embeddings, .npy \\[frames, D]; row i is frame i.")
     ] = None,
     probs: Annotated[
         Path | None,
         typer.Option(
-            help="The committee's calibrated probabilities, .npy [frames, members, classes] or "
-            "[frames, classes]; row i is frame i. Detection needs none."
+            help="The committee's calibrated probabilities, .npy \\[frames, members, classes] or "
+            "\\[frames, classes]; row i is frame i. Detection needs none."
         ),
     ] = None,
     labeled: Annotated[
@@ -41,7 +41,8 @@ def select(
     examples: Annotated[
         Path | None,
         typer.Option(
-            help="What to look for, e.g. known failures: .npy [examples, D], or a frame_id a line."
+            help="What to look for, e.g. known failures: .npy \\[examples, D], or "
+            "a frame_id a line."
         ),
     ] = None,
     policy: Annotated[

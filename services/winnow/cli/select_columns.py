@@ -37,18 +37,19 @@ def column_names(file: pq.ParquetFile, needs: Needs) -> set[str]:
         by_class = {name for name in there if name.startswith(CLASS_PREFIX)}
         wanted |= by_class
         needs = replace(needs, columns=needs.columns - {MAP_INFORMATION} | by_class)
-    if wanted != needs.columns and TAGS in there:
-        wanted.add(TAGS)
+    if wanted != needs.columns:
+        wanted |= {TAGS} if TAGS in there else needs.columns
     if "sessions" in needs.inputs or ("sessions" in needs.welcome and "session" in there):
         wanted.add("session")
     known = {CAPTURED_AT, CAPTURED_US} & there
     if "times" in needs.inputs or ("times" in needs.welcome and known):
-        wanted.add(CAPTURED_AT if CAPTURED_AT in there else CAPTURED_US)
+        wanted.add(CAPTURED_US if known == {CAPTURED_US} else CAPTURED_AT)
     if "cluster" in there:
         wanted.add("cluster")
     missing = sorted(wanted - there)
     if missing:
-        msg = f"frames: expected the columns {', '.join(missing)}, found {', '.join(sorted(there))}"
+        msg = f"frames: expected the columns or tags {', '.join(missing)}, "
+        msg += f"found {', '.join(sorted(there))}"
         raise BadInput(msg)
     return wanted or {"frame_id"}
 

@@ -528,8 +528,14 @@ def test_no_money_buys_no_frame(select: Select, tmp_path: Path) -> None:
         ({"probs": np.array([["a"] * 3] * 60)}, "expected numbers, found <U1"),
         ({"probs": np.array([[None] * 3] * 60)}, "expected an array written by numpy.save"),
         ({"policy": "selection: {batch_size: 0}"}, "expected greater than or equal to 1 (found 0)"),
-        ({"policy": "constraints: {gap_seconds: 1}"}, "expected the columns captured_us, session"),
-        ({"policy": "constraints: {caps: {driver: 1}}"}, "expected a column or tag driver"),
+        (
+            {"policy": "constraints: {gap_seconds: 1}"},
+            "expected the columns or tags captured_at, session, found frame_id",
+        ),
+        (
+            {"policy": "constraints: {caps: {driver: 1}}", "columns": {"vehicle": ["v"] * 60}},
+            "expected the columns or tags driver, found frame_id, vehicle",
+        ),
         (
             {"policy": "scores: {terms: [{column: notes}]}", "columns": {"notes": ["x"] * 60}},
             "expected a column of numbers 'notes', found texts",
@@ -573,12 +579,19 @@ def test_files_that_are_none_are_named(select: Select, tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
 
 
+def test_help_says_the_shapes_of_arrays(select: Select) -> None:
+    shown = " ".join(select("--help").output.replace("│", " ").split())
+    for shape in ("[frames, D]", "[frames, members, classes]", "[examples, D]"):
+        assert f".npy {shape}" in shown
+
+
 def test_a_folder_that_is_no_selections_is_left_alone(select: Select, tmp_path: Path) -> None:
     options = files(tmp_path).write()
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "manifest.json").write_text("{}")
     assert "expected 'winnow.selection'" in select(*options).stderr
     assert "expected 'winnow.selection'" in select("--replay", "out").stderr
+    assert "found: No such file or directory" in select("--replay", "nowhere").stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["manifest.json"]
     (tmp_path / "file").write_text("")
     options[options.index("out")] = "file"
@@ -665,4 +678,4 @@ def test_detection_without_its_columns_starts_cold_and_a_missing_one_is_named(
     given.columns = seen()
     result = select(*without_probs(given))
     assert result.exit_code == 2
-    assert "expected a column or tag box_entropy_sum" in result.output
+    assert "expected the columns or tags box_entropy_sum, found" in result.output
