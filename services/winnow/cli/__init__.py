@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 COMMANDS: dict[str, tuple[str, str, str]] = {
-    "demo": ("winnow.cli.demo.command", "demo", "Run three rounds on real images, with a report."),
+    "demo": ("winnow.cli.demo.command", "demo", "Run rounds on a simulated fleet, with a report."),
     "ingest": ("winnow.cli.ingest", "ingest", "Register frames: a folder, COCO file or .npz."),
     "upload": ("winnow.cli.upload", "app", "On a vehicle: choose and send, under bytes, signed."),
     "simulate": ("winnow.cli.simulate", "simulate", "Write a simulated town's frames, to look at."),
