@@ -211,8 +211,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
     try:
         document = json.loads(path.read_bytes())
     except (OSError, ValueError) as error:
-        found = (isinstance(error, OSError) and error.strerror) or error
-        msg = f"{path}: expected the manifest of a selection, found: {found}"
+        reason = (isinstance(error, OSError) and error.strerror) or error
+        msg = f"{path}: expected the manifest of a selection, found: {reason}"
         raise BadInput(msg) from error
     kind = document.get("kind") if isinstance(document, dict) else None
     if kind != KIND or document.get("schema_version") != SCHEMA_VERSION:
