@@ -58,8 +58,8 @@ class TownSize(Size):
 
     members: int = 3
     frames: int = 1400
-    epochs: int = 20
-    steps_min: int = 240
+    epochs: int = 18
+    steps_min: int = 216
 
 
 TOWN_SIZES = {
