@@ -116,8 +116,8 @@ bench-large: $(VENV)/.bench ## The same for two million frames: minutes, 8 GB of
 bench-default: $(VENV)/.bench ## The default policy beside every strategy on real pools (DATA=folder of data sets)
 	$(BIN)/python -m tests.bench.default_policy $(if $(DATA),--data "$(DATA)")
 
-benchmark: $(VENV)/.demo ## Query strategies against random on digits, three seeds: figure, tables, report (DATA=PATH: yours)
-	@$(BIN)/python -m benchmark run --seeds 3 --out build/benchmark $(if $(DATA),--data "$(DATA)")
+benchmark: $(VENV)/.demo ## Query strategies against random on digits, five seeds: figure, tables, report (DATA=PATH: yours)
+	@$(BIN)/python -m benchmark run --out build/benchmark $(if $(DATA),--data "$(DATA)")
 
 demo: $(VENV)/.demo ## Three rounds of a simulated fleet through all services, and a report
 	@$(BIN)/winnow demo --size $(SIZE) $(if $(DATA),--data "$(DATA)")
