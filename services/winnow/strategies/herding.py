@@ -133,7 +133,7 @@ class Herding:
         feasible, picks = Feasible(len(candidates), constraints, n, floors), list[Pick]()
         if not n or not feasible.n_open:
             return picks
-        power = self._power(candidates)
+        power = self._power(candidates) if self.weight == "score" else 0.0
         doubt_N = self._doubt(candidates, power)
         herd = _Herd.of(self, candidates, rank_N, doubt_N, n)
         while len(picks) < n and (found := herd.best(feasible)):
@@ -164,8 +164,11 @@ class Herding:
         return max(1, round(4 * SHARPNESS_SURE * _sureness(candidates.probs_NMC))) / 4
 
     def _doubt(self, candidates: Candidates, power: float) -> Floats:
-        """Give each frame's weight, 0 < weight <= 1; the power is a multiple of a quarter."""
-        if self.weight == "none":
+        """Give each frame's weight, 0 < weight <= 1; the power is a multiple of a quarter.
+
+        At 0 all weigh the same, and there need be no scores.
+        """
+        if not power:
             return np.ones(len(candidates))
         scores_N = scores_of(candidates)
         # Scores of most functions have a natural zero; those that fall below are moved up to it.

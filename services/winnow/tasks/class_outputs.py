@@ -6,7 +6,6 @@ Layout of outputs: float32 [N, C], logits; calibrated: probabilities.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,31 +14,21 @@ import numpy.typing as npt
 from winnow.calibration.temperature import fit_temperature, negative_log_likelihood, softmax
 from winnow.domain.errors import BadInput, SchemaMismatch
 from winnow.tasks.examples import Examples, Values
-from winnow.tasks.task import NetworkConfig, OpenWeights, Outputs, Said
+from winnow.tasks.from_pixels import FromPixels
+from winnow.tasks.task import Outputs, Said
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 PRIOR_STRENGTH = 5.0
 """Calibration splits of early rounds hold ten labels; five labels' worth of belief in T = 1."""
 SUM_TOLERANCE = 1e-3
 
 
-class ClassOutputs:
+class ClassOutputs(FromPixels):
     """What every family of classification networks shares; see `winnow.tasks.task.Task`."""
 
     kind = "classification"
-
-    def begin(
-        self, network: torch.nn.Module, config: NetworkConfig, open_weights: OpenWeights
-    ) -> None:
-        """Start from the drawn weights."""
-
-    def prepared(
-        self, network: torch.nn.Module, examples: Examples, config: NetworkConfig, *, folder: Path
-    ) -> Examples:
-        """Give the examples: every epoch sees other inputs."""
-        return examples
 
     def target(self, label: str, *, class_names: Sequence[str], size: tuple[int, int]) -> Values:
         """Give [[class index]].

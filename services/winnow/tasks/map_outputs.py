@@ -8,7 +8,6 @@ are the way to the object's centre (x, y) and the logarithms of its width and he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,32 +17,22 @@ from winnow.acquisition.map_information import map_mutual_information
 from winnow.calibration.map_temperature import fit_map_temperature, map_log_likelihood
 from winnow.domain.boxes import boxes_of
 from winnow.tasks.examples import Examples, Values
+from winnow.tasks.from_pixels import FromPixels
 from winnow.tasks.map_decoding import BOX_CHANNELS, boxes_text, decode
 from winnow.tasks.map_targets import render
-from winnow.tasks.task import NetworkConfig, OpenWeights, Outputs, Said
+from winnow.tasks.task import Outputs, Said
 
 if TYPE_CHECKING:
-    import torch
+    pass
 
 PRIOR_STRENGTH = 5.0
 """Objects' worth of belief in a temperature of 1."""
 
 
-class MapOutputs:
+class MapOutputs(FromPixels):
     """What every family of detection networks shares; see `winnow.tasks.task.Task`."""
 
     kind = "detection"
-
-    def begin(
-        self, network: torch.nn.Module, config: NetworkConfig, open_weights: OpenWeights
-    ) -> None:
-        """Start from the drawn weights."""
-
-    def prepared(
-        self, network: torch.nn.Module, examples: Examples, config: NetworkConfig, *, folder: Path
-    ) -> Examples:
-        """Give the examples: every epoch sees other inputs."""
-        return examples
 
     def target(self, label: str, *, class_names: Sequence[str], size: tuple[int, int]) -> Values:
         """Give of each object class index, x, y, width and height as shares of the frame.
