@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import pyarrow as pa
@@ -35,11 +35,15 @@ from winnow.tasks.evaluation import (
     CONFUSED_SCORE_MIN,
     ECE_ESTIMATORS,
     Evaluated,
+    UnsoundMembers,
     evaluate_committee,
 )
 
 RARE_SHARE = 0.5
 """A class is rare if it has less than this part of an equal share of the labels."""
+
+LEFT_OUT = "is left out"
+"""How a note tells of a member that failed."""
 
 
 def evaluated_members(
@@ -50,22 +54,26 @@ def evaluated_members(
     Raises
     ------
     TrainingFailed
-        Fewer members trained than the policy asks for.
+        Fewer members trained and answer soundly than the policy asks for.
     """
     snapshot = read_manifest(blobs, dataset, Dataset)
     policy = parse_policy(blobs.get(snapshot.policy))
-    members = _enough(trained, policy, round_id)
     learned, examples = unpack(blobs, trained[0].train)
     labels = labels_by_class(examples.values, snapshot.class_names)
     rare = _rare(labels)
     document, holdout = unpack(blobs, trained[0].holdout)
-    found = evaluate_committee(
-        [load_member(blobs, member, snapshot.class_names, device) for member in members],
-        holdout,
-        grouping := holdout_grouping(blobs, snapshot, document.frame_ids, rare=rare),
-        class_names=snapshot.class_names,
-        rng=_rng(snapshot.seed, round_id),
-    )
+    grouping = holdout_grouping(blobs, snapshot, document.frame_ids, rare=rare)
+
+    def measured(members: Sequence[Member]) -> Evaluated:
+        return evaluate_committee(
+            [load_member(blobs, member, snapshot.class_names, device) for member in members],
+            holdout,
+            grouping,
+            class_names=snapshot.class_names,
+            rng=_rng(snapshot.seed, round_id),
+        )
+
+    trained, found = _of_sound(trained, measured, policy=policy, round_id=round_id)
     evaluation = Evaluation(
         committee_version=committee_version_of(RoundId(round_id)),
         round_id=round_id,
@@ -73,7 +81,7 @@ def evaluated_members(
         n_holdout=len(holdout),
         n_left_out=document.n_left_out,
         committee=found.committee,
-        members={m.name: m.metrics | found.members[m.name] for m in members},
+        members={m.name: m.metrics | found.members[m.name] for m in _trained(trained)},
         classes=found.classes,
         stop_set=_stop_set(blobs, document.frame_ids, found, round_id),
         label_kind=snapshot.label_kind,
@@ -100,8 +108,32 @@ def _bins(bins: Sequence[ReliabilityBin]) -> tuple[tuple[float, float, int], ...
     return tuple((one.confidence, one.accuracy, one.n) for one in bins)
 
 
+def _of_sound(
+    trained: Sequence[Trained],
+    measured: Callable[[Sequence[Member]], Evaluated],
+    *,
+    policy: Policy,
+    round_id: str,
+) -> tuple[Sequence[Trained], Evaluated]:
+    """Measure; a member that is unsound on the holdout failed like one that did not train."""
+    while True:
+        members = _enough(trained, policy, round_id)
+        try:
+            return trained, measured(members)
+        except UnsoundMembers as failure:
+            failed = {"member": None, "error": f"{type(failure).__name__}: {failure}"}
+            trained = [
+                one.model_copy(update=failed) if one.name in failure.names else one
+                for one in trained
+            ]
+
+
+def _trained(trained: Sequence[Trained]) -> list[Member]:
+    return [one.member for one in trained if one.member is not None]
+
+
 def _enough(trained: Sequence[Trained], policy: Policy, round_id: str) -> list[Member]:
-    members = [one.member for one in trained if one.member is not None]
+    members = _trained(trained)
     least = policy.training.members_min or policy.scoring.members_min
     if len(members) < min(least, policy.training.members):
         reasons = "; ".join(f"{one.name}: {one.error}" for one in trained if one.error)
@@ -129,7 +161,7 @@ def _notes(
     *,
     n_holdout: int,
 ) -> tuple[str, ...]:
-    notes = [f"{one.name} did not train: {one.error}" for one in trained if one.error]
+    notes = [f"{one.name} {LEFT_OUT}: {one.error}" for one in trained if one.error]
     if empty := [name for name, n in labels.items() if n == 0]:
         notes.append(f"no label to learn from: {', '.join(empty)}")
     if learned.n_left_out:
@@ -173,7 +205,6 @@ def _members(
     trained: Sequence[Trained],
     evaluation: Evaluation,
 ) -> Members:
-    members = [one.member for one in trained if one.member is not None]
     return Members(
         committee_version=evaluation.committee_version,
         round_id=evaluation.round_id,
@@ -182,7 +213,8 @@ def _members(
         config=trained[0].config,
         dataset_sha256=dataset.sha256,
         members=tuple(
-            one.model_copy(update={"metrics": evaluation.members[one.name]}) for one in members
+            one.model_copy(update={"metrics": evaluation.members[one.name]})
+            for one in _trained(trained)
         ),
         metrics=evaluation.committee,
         evaluation=write_manifest(blobs, evaluation, prefix=prefix_of(evaluation.round_id)),

@@ -8,6 +8,7 @@ from html import escape
 from pathlib import Path
 from typing import Any, Protocol
 
+from retrain.evaluating import LEFT_OUT
 from retrain.plots import precision_recall_plot, reliability_plot
 from winnow.contracts.manifests import Evaluation, Members
 
@@ -83,7 +84,7 @@ def show(shown: Shown, members: Members, evaluation: Evaluation) -> None:
 
 def decision_note(members: Members, evaluation: Evaluation) -> str:
     """Say in Markdown what became of the round's training, and what to look at."""
-    asked = len(members.members) + sum("did not train" in note for note in evaluation.notes)
+    asked = len(members.members) + sum(LEFT_OUT in note for note in evaluation.notes)
     lines = [
         f"# Round {evaluation.round_id}: {evaluation.committee_version} goes on to rollout",
         "",

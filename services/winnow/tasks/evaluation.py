@@ -17,7 +17,7 @@ from winnow.calibration.calibration_errors import (
 )
 from winnow.calibration.evaluation import evaluate, evaluate_by_class
 from winnow.calibration.reliability import ReliabilityBin, calibration_error, reliability
-from winnow.domain.errors import IntegrityError
+from winnow.domain.errors import TrainingFailed
 from winnow.estimation.session_bootstrap import session_intervals
 from winnow.kernels.box_overlap import box_iou
 from winnow.tasks.class_outputs import class_indices
@@ -99,6 +99,17 @@ class Evaluated:
     """Of detection: what the members said together, as `winnow.ports.committee` tells boxes."""
 
 
+class UnsoundMembers(TrainingFailed):
+    """Members fail or say what is no answer; of the others nothing is known yet."""
+
+    def __init__(self, names: Sequence[str], *, frames: range) -> None:
+        super().__init__(
+            f"expected sound answers about the holdout, found none of {', '.join(names)} about "
+            f"frames {frames.start} to {frames.stop - 1}"
+        )
+        self.names = tuple(names)
+
+
 def evaluate_committee(
     members: Sequence[LoadedMember],
     examples: Examples,
@@ -118,8 +129,8 @@ def evaluate_committee(
 
     Raises
     ------
-    IntegrityError
-        A member does not answer.
+    UnsoundMembers
+        Some members do not answer: measure without them, or stop.
 
     Notes
     -----
@@ -131,14 +142,11 @@ def evaluate_committee(
 
 
 def _answers(members: Sequence[LoadedMember], examples: Examples, start: int) -> list[Outputs]:
-    answers = []
-    for member in members:
-        answer = member.answer(examples.pixels[start : start + BLOCK_FRAMES])
-        if answer is None:
-            msg = f"{member.name}: expected answers about the holdout, found none that are sound"
-            raise IntegrityError(msg)
-        answers.append(answer)
-    return answers
+    block = examples.pixels[start : start + BLOCK_FRAMES]
+    answers = {member.name: member.answer(block) for member in members}
+    if unsound := [name for name, answer in answers.items() if answer is None]:
+        raise UnsoundMembers(unsound, frames=range(start, start + len(block)))
+    return [answer for answer in answers.values() if answer is not None]
 
 
 def _classification(

@@ -13,9 +13,15 @@ from winnow.domain.errors import BadInput
 from winnow.estimation import effective_sample_size, inclusion_weights
 from winnow.tasks.classification import TASK
 from winnow.tasks.committee import LoadedMember
-from winnow.tasks.evaluation import Grouping, confused_boxes, evaluate_committee
+from winnow.tasks.evaluation import (
+    Grouping,
+    UnsoundMembers,
+    confused_boxes,
+    evaluate_committee,
+)
 from winnow.tasks.examples import examples_of
-from winnow.tasks.task import NetworkConfig
+from winnow.tasks.grid.detection import TASK as GRID
+from winnow.tasks.task import NetworkConfig, Task
 
 
 def test_objects_are_counted_by_what_they_were_taken_for() -> None:
@@ -64,6 +70,27 @@ def test_classification_has_recalls_of_rare_classes_intervals_and_slices() -> No
     assert calibration_error(found.bins) == pytest.approx(found.committee["ece"])
     assert found.calibration["ece"][0] == pytest.approx(found.committee["ece"])
     assert set(found.calibration) == {"ece", "ace", "debiased_rms", "classwise_ece", "brier"}
+
+
+@pytest.mark.parametrize(("task", "n_temperatures", "columns"), [(TASK, 1, 1), (GRID, 3, 5)])
+def test_of_members_that_say_no_numbers_all_are_named_and_where(
+    task: Task, n_temperatures: int, columns: int
+) -> None:
+    config = NetworkConfig(task.name, ("a", "b", "c"), 16, 16, 4, (90.0,) * 3, (50.0,) * 3)
+    networks = [task.network(config, rng=np.random.default_rng(m)) for m in range(3)]
+    for broken in (networks[0], networks[2]):
+        next(broken.parameters()).data.fill_(np.nan)
+    temperatures = (1.0,) * n_temperatures
+    members = [
+        LoadedMember(f"m{m}", task, network, config, temperatures)
+        for m, network in enumerate(networks)
+    ]
+    labels = [np.zeros((1, columns), np.float32)] * 70
+    examples = examples_of(np.zeros((70, 3, 16, 16), np.uint8), labels)
+    rng, grouping = np.random.default_rng(0), Grouping(["s"] * 70, {})
+    with pytest.raises(UnsoundMembers, match="none of m0, m2 about frames 0 to 63") as told:
+        evaluate_committee(members, examples, grouping, class_names="abc", rng=rng)
+    assert told.value.names == ("m0", "m2")
 
 
 def test_without_frames_nothing_is_claimed() -> None:

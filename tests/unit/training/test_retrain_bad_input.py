@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import dataclasses
+import math
 from collections.abc import Sequence
 
 import pytest
 
 from retrain import steps
 from retrain.orders import ORDERS, TRAINED
+from retrain.report import decision_note
 from retrain.steps import Context
+from retrain.training import CHECKPOINT
 from tests.unit.training.test_retrain_detection import evaluation_of, failing
 from tests.unit.training.toy_world import CLASSES, POLICY, put_dataset, put_holdout
 from winnow.contracts.references import reference_text
 from winnow.domain.errors import BadInput, TrainingFailed
 from winnow.policy.model import Policy
+from winnow.tasks.checkpoint import checkpoint_bytes, read_checkpoint
 
 
 def policy(*, members_min: int = 2, labels_per_class_min: int = 0) -> Policy:
@@ -72,9 +77,7 @@ def test_a_round_goes_on_without_a_member_whose_loss_is_no_number(context: Conte
         context, steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
     )
     assert [member.name for member in manifest.members] == ["m0"]
-    assert report.notes[0].startswith(
-        "m1 did not train: TrainingFailed: m1: expected a finite loss"
-    )
+    assert report.notes[0].startswith("m1 is left out: TrainingFailed: m1: expected a finite loss")
 
 
 @pytest.mark.parametrize("calibration_share", [0.0, 0.3])
@@ -92,7 +95,46 @@ def test_a_member_that_its_last_step_breaks_is_left_out_too(
         context, steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
     )
     assert [member.name for member in manifest.members] == ["m0"]
-    assert report.notes[0].startswith("m1 did not train: TrainingFailed: m1: expected finite")
+    assert report.notes[0].startswith("m1 is left out: TrainingFailed: m1: expected finite")
+
+
+def spoiled(context: Context, trained: str, *, name: str) -> str:
+    """Let a member's weights be no numbers, as if it were unsound on the holdout only."""
+    members = TRAINED.validate_json(trained)
+    for pos, one in enumerate(members):
+        if one.name == name and one.member is not None:
+            found = read_checkpoint(context.blobs.get(one.member.checkpoint), where=name)
+            weights = {key: value * math.nan for key, value in found.weights.items()}
+            ref = context.blobs.put(
+                checkpoint_bytes(dataclasses.replace(found, weights=weights)),
+                prefix="models",
+                media_type=CHECKPOINT,
+            )
+            member = one.member.model_copy(update={"checkpoint": ref})
+            members[pos] = one.model_copy(update={"member": member})
+    return TRAINED.dump_json(members).decode()
+
+
+def test_a_member_that_is_unsound_on_the_holdout_alone_is_left_out(context: Context) -> None:
+    dataset, (orders,) = planned(context, policy=policy(members_min=1))
+    trained = [spoiled(context, steps.train_members(context, orders=orders), name="m0")]
+    manifest, report = evaluation_of(
+        context, steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
+    )
+    assert [member.name for member in manifest.members] == ["m1"]
+    assert set(report.members) == {"m1"}
+    assert report.notes[0] == (
+        "m0 is left out: UnsoundMembers: expected sound answers about the holdout, "
+        "found none of m0 about frames 0 to 11"
+    )
+    assert "1 of 2 members trained" in decision_note(manifest, report)
+
+
+def test_too_few_members_that_are_sound_on_the_holdout_halt_the_round(context: Context) -> None:
+    dataset, (orders,) = planned(context, policy=policy(members_min=2))
+    trained = [spoiled(context, steps.train_members(context, orders=orders), name="m1")]
+    with pytest.raises(TrainingFailed, match=r"found 1 of 2 \(m1: UnsoundMembers: expected sound"):
+        steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
 
 
 def test_with_too_few_members_the_round_is_halted_with_the_reason(context: Context) -> None:

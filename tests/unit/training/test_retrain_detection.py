@@ -166,9 +166,7 @@ def test_a_round_goes_on_without_a_member_that_fails_and_says_so(context: Contex
     members = steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
     manifest, report = evaluation_of(context, members)
     assert [member.name for member in manifest.members] == ["m1"]
-    assert report.notes[0].startswith(
-        "m0 did not train: TrainingFailed: m0: expected a finite loss"
-    )
+    assert report.notes[0].startswith("m0 is left out: TrainingFailed: m0: expected a finite loss")
 
 
 def test_with_too_few_members_the_round_is_halted_with_the_reason(context: Context) -> None:
