@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Self
+from typing import Final, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +17,8 @@ from winnow.strategies.protocol import EMBEDDING_MAX, tie_ranks
 
 Rows = npt.NDArray[np.intp]
 Strings = npt.NDArray[np.str_]
+PROBABILITIES: Final = "probabilities"
+"""How the reason of a row begins whose probabilities are none."""
 
 
 @dataclass(slots=True)
@@ -58,7 +60,7 @@ def wrong_probabilities(block: Array) -> tuple[Rows, list[str]]:
         values = probs[row, member]
         bad = values[~(values >= 0.0)]
         found = f"{bad[0]:g}" if len(bad) else f"the sum {sums[row, member]:.6g}"
-        told.append(f"probabilities: member {member}: expected a sum of 1, found {found}")
+        told.append(f"{PROBABILITIES}: member {member}: expected a sum of 1, found {found}")
     return rows, told
 
 

@@ -23,6 +23,7 @@ from winnow.cli.select_files import (
     read_labeled,
 )
 from winnow.cli.select_gates import (
+    PROBABILITIES,
     Kept,
     Refused,
     Rows,
@@ -90,7 +91,8 @@ def load(question: Question, step: Step) -> Loaded:
     Raises
     ------
     BadInput
-        A file that cannot be read, does not fit the others or lacks what the policy needs.
+        A file that cannot be read, does not fit the others or lacks what the policy needs; or not
+        one frame without a label has sound rows.
     """
     file = open_frames(question.frames)
     n_frames, there = file.metadata.num_rows, file.schema_arrow.names
@@ -116,6 +118,7 @@ def load(question: Question, step: Step) -> Loaded:
     arrays = _Arrays(question, needs, n_frames)
     refused = Refused()
     arrays.check(refused, step)
+    _refuse_all(question, ids, labeled, refused)
     question = replace(question, policy=policy, class_names=class_names)
     return _assembled(question, standing, needs, file, ids, labeled, arrays, refused)
 
@@ -169,6 +172,20 @@ class _Arrays:
                 rows, reasons = judge(array[start : start + n_rows])
                 refused.add(rows + start, reasons)
                 step(f"checking {name}", min(start + n_rows, len(array)), len(array))
+
+
+def _refuse_all(question: Question, ids: FrameIds, labeled: Labeled, refused: Refused) -> None:
+    """Refuse arrays that leave no frame to choose from, e.g. logits for probabilities."""
+    rows = np.setdiff1d(np.arange(len(ids.inner)), labeled.rows)
+    if not len(rows) or any(row not in refused.reasons for row in rows.tolist()):
+        return
+    reason = refused.reasons[first := int(rows[0])]
+    msg = f"{question.frames}: expected frames with finite embeddings and probabilities, found "
+    msg += f"none among {len(rows)}: every row is refused, the first: row {first}, frame "
+    msg += f"{ids.column[first].as_py()}: {reason}"
+    if reason.startswith(PROBABILITIES):
+        msg += "; logits become probabilities by a softmax over the classes"
+    raise BadInput(msg)
 
 
 def _assembled(

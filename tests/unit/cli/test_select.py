@@ -271,6 +271,40 @@ def test_rows_that_hold_no_numbers_are_refused_all_told_and_left_out(
 
 
 @pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        (
+            {"probs": np.full((60, 2, 3), [-1.0, 0.5, 2.0])},
+            "probabilities: member 0: expected a sum of 1, found -1; logits become probabilities "
+            "by a softmax over the classes",
+        ),
+        (
+            {"probs": np.full((60, 2, 3), 0.3)},
+            "probabilities: member 0: expected a sum of 1, found the sum 0.9; logits become",
+        ),
+        (
+            {"embeddings": np.full((60, 5), np.nan)},
+            "embedding: expected finite numbers up to 1e+15, found nan at place 0",
+        ),
+    ],
+)
+def test_a_pool_without_a_single_sound_row_is_refused_and_leaves_nothing(
+    select: Select, tmp_path: Path, change: dict[str, Any], expected: str
+) -> None:
+    given = files(tmp_path, **change)
+    given.labeled = f"{given.ids[0]} 0\n"
+    result = select(*given.write())
+    assert result.exit_code == 2, result.output
+    assert "frames.parquet: expected frames with finite embeddings and probabilities" in (
+        result.stderr
+    )
+    assert "found none among 59: every row is refused, the first: row 1" in result.stderr
+    assert expected in result.stderr
+    assert ("softmax" in result.stderr) == ("probs" in change)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
     ("labeled", "classes"),
     [
         ("a\nb\n", None),
