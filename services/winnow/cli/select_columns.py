@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import Final
 
@@ -11,12 +12,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from winnow.acquisition.detection import CLASS_PREFIX, MAP_INFORMATION
+from winnow.acquisition.detection import CLASS_PREFIX, MAP_INFORMATION, is_detection_score
 from winnow.acquisition.reproducible import sum_last
-from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
+from winnow.contracts.frame_columns import TAGS, columns_of, missing_columns, texts_of
 from winnow.domain.errors import BadInput
+from winnow.policy.committee import strategy_columns
 from winnow.policy.inputs import Strings
+from winnow.policy.model import Policy
 from winnow.policy.needs import Needs
+from winnow.policy.selection_section import names_asked
+from winnow.policy.switch import Standing, switch_of
 from winnow.strategies.protocol import Column
 
 CAPTURED_AT, CAPTURED_US = "captured_at", "captured_us"
@@ -48,18 +53,40 @@ def column_names(file: pq.ParquetFile, needs: Needs) -> set[str]:
         wanted.add("cluster")
     missing = sorted(wanted - there)
     if missing:
-        msg = f"frames: expected the columns or tags {', '.join(missing)}, "
-        msg += f"found {', '.join(sorted(there))}"
-        raise BadInput(msg)
+        raise missing_columns(missing, sorted(there))
     return wanted or {"frame_id"}
 
 
-def needed_columns(table: pa.Table, needs: Needs) -> dict[str, Column]:
-    """Give all that is read of the frames, by the names that algorithms know."""
+def refuse_silent_cold_start(policy: Policy, standing: Standing, there: Collection[str]) -> None:
+    """Refuse a cold start whose only reason is that columns which the policy names are missing.
+
+    The mean over the maps is what a policy of detection means where it names nothing: without it
+    no committee has answered.
+
+    Raises
+    ------
+    BadInput
+        A column that only a committee of detectors gives is named, and there is none of any.
+    """
+    if standing.has_committee or switch_of(policy, replace(standing, has_committee=True)).cold:
+        return
+    functions, columns = names_asked(policy.scores, policy.selection)
+    columns |= strategy_columns(policy.selection.strategy.strategy())
+    named = sorted(filter(is_detection_score, columns | functions - {MAP_INFORMATION}))
+    if named:
+        hint = ", which the policy names (if no committee has answered yet: --round 0)"
+        raise missing_columns(named, sorted(there), why=hint)
+
+
+def needed_columns(table: pa.Table, needs: Needs, *, there: Collection[str]) -> dict[str, Column]:
+    """Give all that is read of the frames, by the names that algorithms know.
+
+    `there` are all columns of the file.
+    """
     of_classes = sorted(name for name in table.column_names if name.startswith(CLASS_PREFIX))
     mean_asked = bool(of_classes) and _is_mean_asked(needs, set(table.column_names))
     names = needs.columns - ({MAP_INFORMATION} if mean_asked else set())
-    found: dict[str, Column] = columns_of(table, names)
+    found: dict[str, Column] = columns_of(table, names, there=there)
     if mean_asked:
         information = columns_of(table, of_classes)
         stacked = np.stack([information[name].astype(np.float64) for name in of_classes], axis=1)

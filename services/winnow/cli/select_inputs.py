@@ -211,7 +211,7 @@ def _assembled(
         examples = _named_examples(question.policy, file, ids, arrays.of["embeddings"], refused)
     table = file.read(columns=sorted(column_names(file, needs)))
     excluded = np.union1d(centers, np.array(sorted(refused.reasons), dtype=np.int64))
-    columns = needed_columns(table, needs)
+    columns = needed_columns(table, needs, there=sorted(file.schema_arrow.names))
     covered: Rows = np.empty(0, dtype=np.intp)
     if question.policy.constraints.one_per_cluster and "cluster" in columns:
         clusters = columns["cluster"]

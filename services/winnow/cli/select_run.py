@@ -10,7 +10,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from winnow.cli.select_files import SourceFile, Step, digest_of
+from winnow.cli.select_columns import refuse_silent_cold_start
+from winnow.cli.select_files import SourceFile, Step, digest_of, open_frames
 from winnow.cli.select_inputs import Loaded, Question, load
 from winnow.cli.select_output import (
     BATCH_FILE,
@@ -22,6 +23,7 @@ from winnow.cli.select_output import (
     write_output,
 )
 from winnow.domain.errors import BadInput
+from winnow.domain.labels import DETECTION
 from winnow.kernels.backend import kernel_of
 from winnow.policy.model import Policy
 from winnow.policy.proposal import Proposal
@@ -48,10 +50,13 @@ def choose_from(question: Question, step: Step) -> Selected:
     Raises
     ------
     BadInput
-        See `winnow.cli.select_inputs.load`.
+        See `winnow.cli.select_inputs.load` and `refuse_silent_cold_start`.
     """
     sources = _digests(question, step)
     loaded = load(question, step)
+    if question.policy.label.kind == DETECTION:
+        columns = open_frames(question.frames).schema_arrow.names
+        refuse_silent_cold_start(question.policy, loaded.inputs.standing, columns)
     step("choosing", 0, 0)
     proposal = propose(loaded.inputs, kernel=kernel_of(question.device))
     return Selected(question, loaded, proposal, output_of(question, sources, loaded, proposal))

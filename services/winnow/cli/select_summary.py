@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
+from winnow.acquisition.detection import MAP_INFORMATION, class_column
 from winnow.cli.select_output import BATCH_FILE, MANIFEST_FILE, REFUSED_FILE
 from winnow.cli.select_run import Selected
+from winnow.domain.labels import DETECTION
 
 SHOWN: Final = 3
 """Rows or ids that are named; the files name them all."""
@@ -23,6 +25,13 @@ def summary(out: Path, selected: Selected) -> Iterator[str]:
         yield f"  fewer than the {sizes.n_asked:,} asked for: {why}"
     if n_selected:
         yield from _chosen(selected)
+    question = selected.question
+    if (
+        question.policy.label.kind == DETECTION
+        and not selected.loaded.inputs.standing.has_committee
+    ):
+        names = f"{MAP_INFORMATION}, {class_column('CLASS')}"
+        yield f"  no column of a committee ({names}) in {question.frames}"
     yield from (f"  note: {note}" for note in proposal.notes)
     yield from _left_out(out, selected)
     yield f"{out / MANIFEST_FILE}: winnow select --replay {out} chooses it again"

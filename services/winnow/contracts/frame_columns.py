@@ -11,19 +11,24 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from winnow.domain.errors import BadInput
+from winnow.policy.section import did_you_mean
 from winnow.strategies.protocol import Column
 
 TAGS = "tags"
 """Column of canonical JSON objects; a name that is no column is looked for in them."""
 
 
-def columns_of(table: pa.Table, names: Collection[str]) -> dict[str, Column]:
+def columns_of(
+    table: pa.Table, names: Collection[str], *, there: Collection[str] = ()
+) -> dict[str, Column]:
     """Give columns or tags by name.
 
     Parameters
     ----------
     table
         With the columns, or with `tags`.
+    there
+        All columns of the frames, to be told where one is missing; none: those of the table.
 
     Returns
     -------
@@ -38,7 +43,7 @@ def columns_of(table: pa.Table, names: Collection[str]) -> dict[str, Column]:
     tagged = [name for name in sorted(names) if name not in table.column_names]
     found = {name: column_of(table[name], name) for name in sorted(names) if name not in tagged}
     if tagged:
-        found |= _tags(table, tagged)
+        found |= _tags(table, tagged, there or table.column_names)
     return found
 
 
@@ -73,9 +78,9 @@ def texts_of(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
     return texts
 
 
-def _tags(table: pa.Table, names: Collection[str]) -> dict[str, Column]:
+def _tags(table: pa.Table, names: Collection[str], there: Collection[str]) -> dict[str, Column]:
     if TAGS not in table.column_names:
-        raise _unknown(names, table.column_names)
+        raise missing_columns(names, there)
     coded = table[TAGS].combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
@@ -83,13 +88,18 @@ def _tags(table: pa.Table, names: Collection[str]) -> dict[str, Column]:
     known = sorted(set().union(*objects))
     strangers = [name for name in names if name not in known]
     if strangers and len(table):
-        raise _unknown(strangers, [*table.column_names, *(f"tag {name}" for name in known)])
+        raise missing_columns(strangers, there, known)
     codes = coded.indices.fill_null(len(objects)).to_numpy(zero_copy_only=False)
     return {name: _tag([*(o.get(name) for o in objects), None])[codes] for name in names}
 
 
-def _unknown(names: Collection[str], known: Collection[str]) -> BadInput:
-    msg = f"frames: expected a column or tag {', '.join(names)}, found {', '.join(known)}"
+def missing_columns(
+    names: Collection[str], columns: Collection[str], tags: Collection[str] = (), why: str = ""
+) -> BadInput:
+    """Give the refusal of a table without these columns: what it has, and which is alike."""
+    found = ", ".join([*columns, *(f"tag {name}" for name in tags)])
+    hint = did_you_mean(names, [*columns, *tags])
+    msg = f"frames: expected the columns or tags {', '.join(names)}{why}, found {found}{hint}"
     return BadInput(msg)
 
 

@@ -23,16 +23,23 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Give a hint at the known name that is most alike, or nothing.
+def did_you_mean(names: str | Iterable[str], known: Iterable[str]) -> str:
+    """Give a hint at the known names that are most alike, or nothing.
 
     Examples
     --------
     >>> did_you_mean("bold", ["bald", "margin"])
     '; did you mean bald?'
+    >>> did_you_mean(["sesion", "tme", "x"], ["time", "session"])
+    '; did you mean session, time?'
     """
-    found = difflib.get_close_matches(name, list(known), n=1, cutoff=ALIKE)
-    return f"; did you mean {found[0]}?" if found else ""
+    known = list(known)
+    found = [
+        one
+        for name in ([names] if isinstance(names, str) else names)
+        for one in difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+    ]
+    return f"; did you mean {', '.join(dict.fromkeys(found))}?" if found else ""
 
 
 def one_of(names: Iterable[str]) -> AfterValidator:

@@ -713,3 +713,56 @@ def test_detection_without_its_columns_starts_cold_and_a_missing_one_is_named(
     result = select(*without_probs(given))
     assert result.exit_code == 2
     assert "expected the columns or tags box_entropy_sum, found" in result.output
+
+
+@pytest.mark.parametrize(
+    ("asks", "missing"),
+    [
+        (f'selection: {{strategy: {{name: round_robin, columns: ["{PERSON}"]}}}}', PERSON),
+        (f'scores: {{terms: [{{column: "{BICYCLE}"}}, {{column: "{PERSON}"}}]}}', PERSON),
+        ("selection: {strategy: top_k, acquisition: box_entropy_max}", "box_entropy_max"),
+        ("scores: {only: box_entropy_sum > 0.1}", "box_entropy_sum"),
+    ],
+)
+def test_a_committees_column_that_the_policy_names_is_no_silent_cold_start_if_it_is_missing(
+    select: Select, tmp_path: Path, asks: str, missing: str
+) -> None:
+    given = files(tmp_path, policy=f"{DETECTS}{asks}\n")
+    given.columns = {"map_infomation:person": np.ones(60)}
+    result = select(*without_probs(given))
+    assert result.exit_code == 2, result.output
+    assert missing in result.stderr.split(", which the policy names")[0]
+    assert "found frame_id, map_infomation:person" in result.stderr
+    hint = "did you mean map_infomation:person?" in result.stderr
+    assert hint == (missing == PERSON)
+    assert "(if no committee has answered yet: --round 0)" in result.stderr
+    assert not (tmp_path / "out").exists()
+    assert select(*without_probs(given), "--round", 0).exit_code == 0
+    assert manifest(tmp_path)["switch"]["cold_start"]
+    assert "identical" in select("--replay", "out").output
+
+
+def test_a_cold_start_of_detection_says_which_columns_would_end_it(
+    select: Select, tmp_path: Path
+) -> None:
+    given = files(tmp_path, policy=f"{DETECTS}selection: {{batch_size: 3}}\n")
+    told = "no column of a committee (map_information, map_information:CLASS) in frames.parquet"
+    assert told in select(*without_probs(given)).output
+    given.columns = seen()
+    assert told not in select(*without_probs(given)).output
+
+
+def test_a_misspelt_column_is_answered_with_the_one_that_is_alike(
+    select: Select, tmp_path: Path
+) -> None:
+    given = files(tmp_path, columns={"session": ["s"] * 60, "tags": ['{"weather": "fog"}'] * 60})
+    given.policy = "constraints: {caps: {sesion: 1}}"
+    assert (
+        "found frame_id, session, tags, tag weather; did you mean session?"
+        in select(*given.write()).stderr
+    )
+    given.policy = "constraints: {minimums: [{column: wether, value: fog, frames: 1}]}"
+    assert "did you mean weather?" in select(*given.write()).stderr
+    del given.columns["tags"]
+    given.policy = "constraints: {caps: {sesion: 1}}"
+    assert "found frame_id, session; did you mean session?" in select(*given.write()).stderr

@@ -361,7 +361,7 @@ def test_a_policy_that_these_frames_cannot_serve_halts_its_round_and_says_why(
     world.fund(100 * PRICE)
     rules = "selection: {batch_size: 5}\nconstraints: {caps: {driver: 1}}"
     reason = halted(world.hears(store_pool(world.blobs, rules, tags=tags)))
-    assert reason.startswith("frames: expected a column or tag driver, found")
+    assert reason.startswith("frames: expected the columns or tags driver, found")
     assert "tag weather" in reason
     assert world.money.reserved == 0
 
