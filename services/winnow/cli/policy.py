@@ -125,11 +125,16 @@ def policy_named(name: str) -> Policy:
     """
     from winnow.cli.presets import NAMES, preset
     from winnow.policy.model import Policy, parse_policy
+    from winnow.policy.section import did_you_mean
 
     if not name:
         return Policy()
     if name in NAMES and not Path(name).exists():
         return preset(name)
+    hint = did_you_mean(name, NAMES)
+    if hint and not Path(name).exists():
+        msg = f"{name}: expected a readable file or a preset, found neither{hint}"
+        raise BadInput(msg)
     return parse_policy(read_text(Path(name)), where=name)
 
 

@@ -6,6 +6,7 @@ from importlib.resources import files
 
 from winnow.domain.errors import BadInput
 from winnow.policy.model import Policy, parse_policy
+from winnow.policy.section import did_you_mean
 
 SUFFIX = ".yaml"
 NAMES = ("balanced", "cheapest", "cold_start", "rare_classes", "safety")
@@ -20,7 +21,8 @@ def preset_text(name: str) -> str:
         There is none of this name.
     """
     if name not in NAMES:
-        msg = f"preset: expected one of {', '.join(NAMES)}, found {name!r}"
+        hint = did_you_mean(name, NAMES)
+        msg = f"preset: expected one of {', '.join(NAMES)}, found {name!r}{hint}"
         raise BadInput(msg)
     return files("winnow.policy").joinpath("presets", name + SUFFIX).read_text(encoding="utf-8")
 

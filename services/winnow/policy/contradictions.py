@@ -26,6 +26,7 @@ from winnow.policy.round_sections import (
     ScoringSection,
 )
 from winnow.policy.score_section import SCORERS, ScoresSection
+from winnow.policy.section import did_you_mean
 from winnow.policy.selection_section import SelectionSection, names_asked
 from winnow.policy.stopping_section import StoppingSection
 from winnow.policy.training_section import FAMILIES, TrainingSection
@@ -127,14 +128,13 @@ def _committee(policy: Sections) -> list[Contradiction]:
 
 def _networks(policy: Sections) -> list[Contradiction]:
     kind = policy.label.kind
-    strangers = [
-        name for name in policy.training.networks if name.partition(":")[0] not in FAMILIES[kind]
-    ]
+    asked = [name.partition(":")[0] for name in policy.training.networks]
+    strangers = [name for name in asked if name not in FAMILIES[kind]]
     if not strangers:
         return []
     text = f"expected families of {kind} ({', '.join(FAMILIES[kind])}), found "
-    paths = (("training", "networks"), ("label", "kind"))
-    return [Contradiction(paths, text + ", ".join(strangers))]
+    text += ", ".join(strangers) + did_you_mean(strangers, FAMILIES[kind])
+    return [Contradiction((("training", "networks"), ("label", "kind")), text)]
 
 
 def _kinds(policy: Sections) -> Iterator[Contradiction]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
 from winnow.policy.reading import Document, Mistake, Path
-from winnow.policy.section import did_you_mean
+from winnow.policy.score_section import NAMES
+from winnow.policy.section import did_you_mean, hint_at
 
 FOUND_LENGTH_MAX: Final = 60
 _WORDS: Final[Mapping[str, str]] = {
@@ -26,6 +28,8 @@ _WORDS: Final[Mapping[str, str]] = {
     "tuple_type": "expected a list",
     "union_tag_not_found": "expected a name",
 }
+_ACQUISITIONS: Final = MappingProxyType({"an acquisition function: selection.acquisition": NAMES})
+_QUOTED: Final = re.compile("'([^']*)'")
 _RENAMED: Final = re.compile(r"^(Input|Value|String|Tuple|Dictionary|List) should ")
 
 
@@ -58,12 +62,18 @@ def _expected(mistake: ErrorDetails) -> str:
     kind, said = mistake["type"], mistake["msg"]
     if kind == "union_tag_invalid":
         names = mistake["ctx"]["expected_tags"].replace("'", "")
-        return (
-            f"expected one of {names}{did_you_mean(str(mistake['ctx']['tag']), names.split(', '))}"
-        )
+        hint = hint_at(str(mistake["ctx"]["tag"]), names.split(", "), _ACQUISITIONS)
+        return f"expected one of {names}{hint}"
+    if kind == "literal_error":
+        known = _QUOTED.findall(mistake["ctx"]["expected"])
+        return f"{_said(said)}{did_you_mean(str(mistake['input']), known)}"
     if kind == "value_error":
         return said.removeprefix("Value error, ")
-    return _WORDS.get(kind) or _RENAMED.sub("expected to ", said).replace("to be ", "", 1)
+    return _WORDS.get(kind) or _said(said)
+
+
+def _said(text: str) -> str:
+    return _RENAMED.sub("expected to ", text).replace("to be ", "", 1)
 
 
 def _in_quotes(mistake: ErrorDetails) -> str:

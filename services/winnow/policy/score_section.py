@@ -20,11 +20,16 @@ from winnow.acquisition.registry import (
 from winnow.acquisition.triggers import Trigger
 from winnow.domain.errors import BadInput
 from winnow.policy.section import Name, Section, one_of
+from winnow.strategies.registry import STRATEGIES
 
 SCORERS = {**ACQUISITIONS, **ACQUISITIONS_WITH_MORE}
 """Functions of class probabilities."""
 NAMES = sorted({*SCORERS, *DETECTION_ACQUISITIONS})
-AcquisitionName = Annotated[str, one_of(NAMES), Field(json_schema_extra={"enum": NAMES})]
+AcquisitionName = Annotated[
+    str,
+    one_of(NAMES, {"a strategy: selection.strategy": STRATEGIES}),
+    Field(json_schema_extra={"enum": NAMES}),
+]
 Weight = Annotated[float, Field(ge=0.0, le=1e6)]
 
 

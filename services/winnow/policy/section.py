@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Mapping
+from types import MappingProxyType
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
@@ -42,14 +43,35 @@ def did_you_mean(names: str | Iterable[str], known: Iterable[str]) -> str:
     return f"; did you mean {', '.join(dict.fromkeys(found))}?" if found else ""
 
 
-def one_of(names: Iterable[str]) -> AfterValidator:
-    """Give a validator that lists the known names to whoever writes another."""
+def hint_at(name: str, known: Iterable[str], elsewhere: Mapping[str, Collection[str]]) -> str:
+    """Say of an unknown name where it belongs, or which known one is most alike, or nothing.
+
+    Parameters
+    ----------
+    elsewhere
+        What names of another kind are, and where they stand → the names.
+
+    Examples
+    --------
+    >>> hint_at("bald", ["badge"], {"an acquisition function: selection.acquisition": ["bald"]})
+    '; bald is an acquisition function: selection.acquisition'
+    """
+    for what, names in elsewhere.items():
+        if name in names:
+            return f"; {name} is {what}"
+    return did_you_mean(name, known)
+
+
+def one_of(
+    names: Iterable[str], elsewhere: Mapping[str, Collection[str]] = MappingProxyType({})
+) -> AfterValidator:
+    """Give a validator that lists the known names to whoever writes another; see `hint_at`."""
     known = sorted(names)
 
     def check(name: str) -> str:
         if name not in known:
             msg = "expected one of {names}{hint}"
-            context = {"names": ", ".join(known), "hint": did_you_mean(name, known)}
+            context = {"names": ", ".join(known), "hint": hint_at(name, known, elsewhere)}
             raise PydanticCustomError("unknown_name", msg, context)
         return name
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 
 from winnow.acquisition.detection import DETECTION_ACQUISITIONS
+from winnow.cli.policy import policy_named
+from winnow.cli.presets import preset_text
 from winnow.domain.errors import BadInput
 from winnow.policy.model import parse_policy
 from winnow.policy.score_section import NAMES
@@ -36,3 +38,46 @@ def test_a_wrong_name_is_answered_with_the_right_ones() -> None:
         f"  line 1, column 26: selection.acquisition: expected one of "
         f"{', '.join(NAMES)}; did you mean bald? (found 'bold')"
     )
+
+
+@pytest.mark.parametrize("place", ["strategy", "cold_start"])
+@pytest.mark.parametrize("name", sorted(set(NAMES) - STRATEGIES.keys()))
+def test_an_acquisition_function_named_as_a_strategy_is_told_its_place(
+    name: str, place: str
+) -> None:
+    for written in (name, f"{{name: {name}}}"):
+        with pytest.raises(BadInput) as refused:
+            parse_policy(f"selection: {{{place}: {written}}}")
+        assert f"; {name} is an acquisition function: selection.acquisition" in str(refused.value)
+        assert "did you mean" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES.keys() - set(NAMES)))
+def test_a_strategy_named_as_an_acquisition_function_is_told_its_place(name: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_policy(f"scores: {{terms: [{{acquisition: {name}}}]}}")
+    assert f"; {name} is a strategy: selection.strategy (found" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "hint"),
+    [
+        ("selection: {strategy: kcenter}", "did you mean k_center?"),
+        ("label: {kind: detektion}", "did you mean detection?"),
+        ("approval: {mode: persn}", "did you mean person?"),
+        ("scores: {terms: [{acquisition: entropie}]}", "did you mean entropy?"),
+        ("selection: {strategy: {name: herding, weight: scores}}", "did you mean score?"),
+        ("training: {networks: [clasification]}", "did you mean classification?"),
+    ],
+)
+def test_a_misspelt_name_is_answered_with_the_one_that_is_alike(text: str, hint: str) -> None:
+    with pytest.raises(BadInput) as refused:
+        parse_policy(text)
+    assert hint in str(refused.value)
+
+
+def test_a_misspelt_preset_is_answered_with_the_one_that_is_alike() -> None:
+    with pytest.raises(BadInput, match="found 'saftey'; did you mean safety"):
+        preset_text("saftey")
+    with pytest.raises(BadInput, match="rare_class: .*or a preset.*did you mean rare_classes"):
+        policy_named("rare_class")
