@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -26,8 +25,8 @@ from winnow.tasks.examples import Examples, Values, resized
 from winnow.tasks.task import Task
 
 ARRAY = "application/x-npy"
-WEIGHTS = ("inclusion_probability", "lure_weight")
-"""Columns of a data set that say how a frame came to have its label."""
+ORIGINS = ("inclusion_probability", "lure_weight", "session", "cluster")
+"""Columns of a data set that say how a frame came to have its label, and where it is from."""
 MISTAKES_SHOWN = 5
 SLICED = ("site", "sensor", "vehicle")
 """Columns of the holdout that are looked at value by value, beside the tags."""
@@ -42,6 +41,8 @@ class Labeled:
     label: str
     inclusion_probability: float | None = None
     lure_weight: float | None = None
+    session: str | None = None
+    cluster: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,9 @@ class Pack(Manifest):
     sizes: BlobRef
     inclusion_probabilities: tuple[float | None, ...]
     lure_weights: tuple[float | None, ...] = ()
-    """Empty in packs of earlier versions."""
+    sessions: tuple[str | None, ...] = ()
+    clusters: tuple[str | None, ...] = ()
+    """Of duplicates. Empty, as the two before, in packs of earlier versions."""
     n_left_out: int
     """Frames that could not be read; of a holdout also those whose label does not fit."""
 
@@ -88,8 +91,8 @@ def training_labels(blobs: Blobs, dataset: Dataset) -> list[Labeled]:
     BadInput
         A frame is also in a holdout: what is measured there would be worth nothing.
     """
-    columns = ["frame_id", *COLUMNS, "label", *WEIGHTS]
-    labels = list(_labels(read_table(blobs, dataset.table, DATASET, columns=columns), *WEIGHTS))
+    columns = ["frame_id", *COLUMNS, "label", *ORIGINS]
+    labels = list(_labels(read_table(blobs, dataset.table, DATASET, columns=columns), *ORIGINS))
     held_out = {one.frame_id for one in holdout_labels(blobs, dataset)}
     if both := sorted(held_out & {one.frame_id for one in labels}):
         shown = ", ".join(both[:MISTAKES_SHOWN])
@@ -207,15 +210,6 @@ def known_weights(document: Pack, training: TrainingSection) -> tuple[float | No
     return document.lure_weights or nothing if training.weights == "lure" else nothing
 
 
-def calibration_mask(frame_ids: Sequence[str], share: float) -> npt.NDArray[np.bool_]:
-    """Tell which frames fit the temperature instead of training: by hash, the same every round.
-
-    With so few frames that nothing would be left to train on, none is kept out.
-    """
-    kept_out = np.array([_fraction(frame_id) < share for frame_id in frame_ids], dtype=np.bool_)
-    return np.zeros_like(kept_out) if kept_out.all() else kept_out
-
-
 def put_array(blobs: Blobs, array: npt.NDArray[np.generic], *, prefix: str) -> BlobRef:
     """Store an array; equal arrays have equal keys."""
     sink = io.BytesIO()
@@ -254,11 +248,8 @@ def _stored(
         frame_ids=tuple(row.labeled.frame_id for row in rows),
         inclusion_probabilities=tuple(row.labeled.inclusion_probability for row in rows),
         lure_weights=tuple(row.labeled.lure_weight for row in rows),
+        sessions=tuple(row.labeled.session for row in rows),
+        clusters=tuple(row.labeled.cluster for row in rows),
         n_left_out=n_left_out,
         **refs,
     )
-
-
-def _fraction(frame_id: str) -> float:
-    digest = hashlib.sha256(f"calibration\x1f{frame_id}".encode()).hexdigest()
-    return int(digest[:8], 16) / 2**32

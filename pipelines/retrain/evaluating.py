@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
+from retrain.calibration_split import calibration_mask, n_divided
 from retrain.data import (
     Pack,
     holdout_grouping,
@@ -59,6 +60,7 @@ def evaluated_members(
     snapshot = read_manifest(blobs, dataset, Dataset)
     policy = parse_policy(blobs.get(snapshot.policy))
     learned, examples = unpack(blobs, trained[0].train)
+    kept_out = calibration_mask(learned, examples, policy.training.calibration_share)
     labels = labels_by_class(examples.values, snapshot.class_names)
     rare = _rare(labels)
     document, holdout = unpack(blobs, trained[0].holdout)
@@ -99,7 +101,15 @@ def evaluated_members(
         effective_sample_size=effective_sample_size(
             label_weights(learned, policy.training, np.arange(len(learned.frame_ids)))
         ),
-        notes=_notes(trained, labels, learned, found, policy, n_holdout=len(holdout)),
+        notes=_notes(
+            trained,
+            labels,
+            learned,
+            found,
+            policy,
+            n_holdout=len(holdout),
+            n_both=n_divided(learned, kept_out),
+        ),
     )
     return _members(blobs, snapshot, dataset, trained, evaluation), evaluation
 
@@ -160,6 +170,7 @@ def _notes(
     policy: Policy,
     *,
     n_holdout: int,
+    n_both: int,
 ) -> tuple[str, ...]:
     notes = [f"{one.name} {LEFT_OUT}: {one.error}" for one in trained if one.error]
     if empty := [name for name, n in labels.items() if n == 0]:
@@ -170,6 +181,11 @@ def _notes(
     unknown = known_weights(learned, policy.training).count(None)
     if weights != "none" and unknown:
         notes.append(f"weights {weights}: undefined for {unknown} labels, which count once")
+    if n_both:
+        notes.append(
+            f"temperatures: {n_both} sessions or clusters of duplicates are also trained on, "
+            "because sessions are too few or too long to keep whole ones out"
+        )
     if not n_holdout:
         notes.append("no labeled holdout frame: nothing is measured")
     elif not found.intervals:

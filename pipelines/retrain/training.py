@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from retrain.data import Pack, calibration_mask, label_weights, unpack
+from retrain.calibration_split import calibration_mask
+from retrain.data import Pack, label_weights, unpack
 from retrain.orders import Order, Trained, prefix_of
 from retrain.settings import RetrainSettings
 from retrain.weights import opener
@@ -53,7 +54,7 @@ def train_member(blobs: Blobs, settings: RetrainSettings, order: Order) -> Train
 
 def _member(blobs: Blobs, settings: RetrainSettings, order: Order) -> Member:
     document, examples = unpack(blobs, order.train)
-    kept_out = calibration_mask(document.frame_ids, order.training.calibration_share)
+    kept_out = calibration_mask(document, examples, order.training.calibration_share)
     learned = learned_examples(order, document, examples, kept_out)
     checkpoint = train(
         learned,

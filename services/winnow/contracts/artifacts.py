@@ -51,7 +51,7 @@ def read_table(
 ) -> pa.Table:
     """Load a table (or some of its columns) after checking digest and schema.
 
-    A column of `LATER` that it lacks is null.
+    A column marked `LATER` that it lacks is null.
     """
     with blobs.open(ref) as source:
         file = pq.ParquetFile(source)
@@ -68,13 +68,13 @@ def read_table(
 
 
 def written_schema(blobs: Blobs, ref: BlobRef, schema: pa.Schema) -> pa.Schema:
-    """Give a schema without the columns of `LATER` that a stored table lacks."""
+    """Give a schema without the columns marked `LATER` that a stored table lacks."""
     with blobs.open(ref) as source:
         return _written(pq.ParquetFile(source).schema_arrow, schema)
 
 
 def _written(found: pa.Schema, schema: pa.Schema) -> pa.Schema:
-    return pa.schema(one for one in schema if one.name in found.names or one.name not in LATER)
+    return pa.schema(one for one in schema if one.name in found.names or one.metadata != LATER)
 
 
 def _check(found: pa.Schema, expected: pa.Schema, *, where: str) -> None:

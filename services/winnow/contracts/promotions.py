@@ -30,7 +30,7 @@ from winnow.ports.ledger import Transaction
 PREFIX = "datasets"
 _FRAME_COLUMNS = (
     "frame_id", "bucket", "key", "sha256", "size_bytes", "media_type", "arm",
-    "inclusion_probability", "lure_weight",
+    "inclusion_probability", "lure_weight", "session", "cluster",
 )  # fmt: skip
 
 

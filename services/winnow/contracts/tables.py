@@ -9,6 +9,9 @@ import pyarrow as pa
 
 from winnow.domain.labels import DETECTION
 
+LATER = {b"later": b"tables of earlier versions lack this column; read, it is null"}
+"""Marks such columns in a schema; it is not written."""
+
 _BLOB = [
     ("bucket", pa.string()),
     ("key", pa.string()),
@@ -124,7 +127,8 @@ BATCH = pa.schema(
         ("price_micros", pa.int64()),
         ("pre_label", pa.string()),  # empty without a committee
         ("pre_label_score", pa.float64()),
-        ("lure_weight", pa.float64()),  # see `winnow.estimation.united_weights`; null: undefined
+        # See `winnow.estimation.united_weights`; null: undefined.
+        pa.field("lure_weight", pa.float64(), metadata=LATER),
     ]
 )
 
@@ -141,12 +145,11 @@ DATASET = pa.schema(
         ("state", pa.string()),
         ("arm", pa.string()),
         ("inclusion_probability", pa.float64()),
-        ("lure_weight", pa.float64()),
+        pa.field("lure_weight", pa.float64(), metadata=LATER),
+        pa.field("session", pa.string(), metadata=LATER),
+        pa.field("cluster", pa.string(), metadata=LATER),
     ]
 )
-
-LATER = frozenset({"lure_weight"})
-"""Columns that tables of earlier versions lack; read, they are null."""
 
 
 def batch_schema(label_kind: str) -> pa.Schema:

@@ -128,6 +128,7 @@ def test_the_data_set_lists_every_label_with_its_frame(tmp_path: Path) -> None:
     for number, row in enumerate(rows):
         assert row["label"] == truth(frame_of(number))
         assert row["arm"] == ("random" if number % 5 == 0 else "policy")
+        assert (row["session"], row["cluster"]) == ("s", frame_of(number))
         assert (row["revision"], row["round_id"]) == (1, "r1")
     dataset = read_manifest(world.blobs, promoted.snapshot, Dataset)
     assert (dataset.n_labels, dataset.seed) == (12, 1)

@@ -180,12 +180,13 @@ def test_with_too_few_members_the_round_is_halted_with_the_reason(context: Conte
 
 
 def examples_learned(context: Context, more: str) -> tuple[list[Order], list[Any]]:
-    from retrain.data import calibration_mask, unpack
+    from retrain.calibration_split import calibration_mask
+    from retrain.data import unpack
 
     _, (orders,) = planned(context, more, n=30)
     works = ORDERS.validate_json(orders)
     document, examples = unpack(context.blobs, works[0].train)
-    kept_out = calibration_mask(document.frame_ids, works[0].training.calibration_share)
+    kept_out = calibration_mask(document, examples, works[0].training.calibration_share)
     return works, [learned_examples(work, document, examples, kept_out) for work in works]
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Iterator
 from html import escape
 
+import pyarrow as pa
 import pytest
 import torch
 
@@ -16,11 +17,11 @@ from retrain.data import get_array
 from retrain.report import html_report
 from retrain.steps import Context
 from tests.unit.training.toy_world import CLASSES, put_dataset, put_holdout
-from winnow.contracts.artifacts import read_manifest, read_table, write_manifest
-from winnow.contracts.manifests import Evaluation, Members
+from winnow.contracts.artifacts import read_manifest, read_table, write_manifest, write_table
+from winnow.contracts.manifests import Dataset, Evaluation, Members
 from winnow.contracts.mapping import from_message
 from winnow.contracts.references import frame_refs, read_reference, reference_text
-from winnow.contracts.tables import HOLDOUT
+from winnow.contracts.tables import DATASET, HOLDOUT, LATER
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, IntegrityError, Retryable
 from winnow.domain.events import RoundTrained
@@ -28,8 +29,8 @@ from winnow.domain.tables import MODELS
 from winnow.tasks.committee import CommitteeModel
 
 
-def run(context: Context, **changes: object) -> str:
-    dataset = reference_text(put_dataset(context.blobs, **changes))  # type: ignore[arg-type]
+def run(context: Context, stored: BlobRef | None = None, **changes: object) -> str:
+    dataset = reference_text(stored or put_dataset(context.blobs, **changes))  # type: ignore[arg-type]
     tasks = steps.plan(context, round_id="r0", dataset=dataset)
     trained = [steps.train_members(context, orders=orders) for orders in tasks]
     members = steps.evaluate(context, round_id="r0", dataset=dataset, members=trained)
@@ -122,6 +123,32 @@ def test_frames_without_a_session_are_drawn_one_by_one_for_intervals(
     assert report.n_sessions == 12 + 1
     low, high = report.intervals["accuracy"]
     assert low <= report.committee["accuracy"] <= high
+
+
+def test_calibrating_on_sessions_that_are_also_trained_on_is_told(context: Context) -> None:
+    dataset = put_dataset(context.blobs, sessions=["s"] * 30)
+    assert notes_of(context, dataset) == (
+        "temperatures: 1 sessions or clusters of duplicates are also trained on, because "
+        "sessions are too few or too long to keep whole ones out",
+        "no intervals: the holdout is of one session",
+    )
+
+
+def test_a_data_set_of_an_earlier_version_is_still_learned(context: Context) -> None:
+    snapshot = read_manifest(context.blobs, put_dataset(context.blobs), Dataset)
+    earlier = pa.schema(field for field in DATASET if field.metadata != LATER)
+    assert set(DATASET.names) - set(earlier.names) == {"lure_weight", "session", "cluster"}
+    table = read_table(context.blobs, snapshot.table, DATASET)
+    ref = write_table(context.blobs, table, earlier, prefix="datasets")
+    older = snapshot.model_copy(update={"table": ref})
+    dataset = write_manifest(context.blobs, older, prefix="datasets")
+    assert notes_of(context, dataset) == ("no intervals: the holdout is of one session",)
+
+
+def notes_of(context: Context, dataset: BlobRef) -> tuple[str, ...]:
+    manifest = read_manifest(context.blobs, read_reference(run(context, dataset)), Members)
+    assert manifest.evaluation is not None
+    return read_manifest(context.blobs, manifest.evaluation, Evaluation).notes
 
 
 def test_a_dataset_without_labels_is_refused(context: Context) -> None:

@@ -66,6 +66,8 @@ def put_roads(
         "arm": ["policy"] * n,
         "inclusion_probability": [None if pos % 3 else 0.25 for pos in range(n)],
         "lure_weight": [None if pos % 3 else 0.25 * (pos % 12) for pos in range(n)],
+        "session": [f"t{pos // 4}" for pos in range(n)],
+        "cluster": [None] * n,
     }
     dataset = Dataset(
         round_id="r0",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from types import MappingProxyType
 
@@ -109,6 +109,7 @@ def put_dataset(
     holdouts: tuple[BlobRef, ...] | None = None,
     labels: Mapping[int, str] = MappingProxyType({}),
     class_names: tuple[str, ...] = CLASSES,
+    sessions: Sequence[str] | None = None,
 ) -> BlobRef:
     """Store a dataset snapshot of n labels (some replaced by `labels`); give its reference."""
     texts, refs = put_frames(blobs, 0, n)
@@ -122,6 +123,8 @@ def put_dataset(
         "arm": ["policy"] * n,
         "inclusion_probability": [1.0] * n,
         "lure_weight": [None] * n,
+        "session": [None] * n if sessions is None else sessions,
+        "cluster": [None] * n,
     }
     table = write_table(blobs, pa.table(columns, schema=DATASET), DATASET, prefix="datasets")
     dataset = Dataset(
