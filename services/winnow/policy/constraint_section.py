@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from winnow.constraints.task_allocation import allocate
-from winnow.policy.section import Name, Section, Share
+from winnow.policy.section import Name, Section
 
 MODALITY = "modality"
 """A column of what `scores.modalities` ask for, several joined by `+`; empty if none does."""
@@ -38,6 +38,7 @@ Value = Annotated[
     WithJsonSchema({"type": ["string", "number", "boolean"]}),
 ]
 Cap = Annotated[int, Field(ge=0, le=10**7)]
+"""Of one value: 0 keeps its frames out. Of every value, 0 would leave nothing to choose."""
 Micros = Annotated[int, Field(ge=0, lt=2**53)]
 
 
@@ -46,7 +47,8 @@ def _kind_of(cap: object) -> str:
 
 
 Caps = Annotated[
-    Annotated[Cap, Tag("frames")] | Annotated[dict[Value, Cap], Tag("by_value")],
+    Annotated[int, Field(ge=1, le=10**7), Tag("frames")]
+    | Annotated[dict[Value, Cap], Tag("by_value")],
     Discriminator(_kind_of),
 ]
 
@@ -63,7 +65,9 @@ class MinimumSection(Section):
     frames: Annotated[int, Field(ge=1, le=10**7)] | None = Field(
         default=None, description="Least number of frames."
     )
-    share: Share | None = Field(default=None, description="Or least part of the batch.")
+    share: Annotated[float, Field(gt=0.0, le=1.0)] | None = Field(
+        default=None, description="Or least part of the batch."
+    )
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:
@@ -129,7 +133,7 @@ class ConstraintSection(Section):
         max_length=32,
         description=(
             "Most frames of one session, vehicle, site or value of any other column: column → "
-            "frames, or column → value → frames."
+            "frames, or column → value → frames, 0 to leave a value out."
         ),
     )
     caps_count_labeled: bool = Field(

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from winnow.acquisition.detection import DETECTION_ACQUISITIONS
+from winnow.acquisition.detection import CLASS_PREFIX, DETECTION_ACQUISITIONS, class_column
 from winnow.domain.labels import DETECTION
 from winnow.policy.chosen_strategy import ChosenStrategy
-from winnow.policy.committee import cold_names, needs_committee
+from winnow.policy.committee import cold_names, needs_committee, strategy_columns
 from winnow.policy.constraint_section import (
     MODALITY,
     PREDICTED_CLASS,
+    Caps,
     ConstraintSection,
     MinimumSection,
 )
@@ -107,6 +108,7 @@ def contradictions(policy: Sections) -> list[Contradiction]:
         *_attempts(policy),
         *_cold_start(policy),
         *_minimums(policy),
+        *_classes(policy),
         *_allocation(policy),
         *_money(policy),
     ]
@@ -213,6 +215,9 @@ def _minimums(policy: Sections) -> Iterator[Contradiction]:
                 f"without the random arm), found {least} of {named}"
             )
             yield Contradiction((here, *sized), text)
+        if (n_paid := _n_paid(policy)) and least > n_paid:
+            text = f"expected at most the {n_paid} frames that money.batch_micros_max pays, found "
+            yield Contradiction((here, ("money", "batch_micros_max")), f"{text}{least} of {named}")
         yield from _capped(constraints, here, minimum, least)
     for column, least in of_column.items():
         n_minimums = sum(minimum.column == column for minimum in constraints.minimums)
@@ -225,7 +230,7 @@ def _minimums(policy: Sections) -> Iterator[Contradiction]:
 
 
 def _allocation(policy: Sections) -> Iterator[Contradiction]:
-    section = policy.constraints.allocation
+    section, n_asked = policy.constraints.allocation, policy.selection.batch_size_least
     if section is None:
         return
     path: Path = ("constraints", "allocation", "column")
@@ -236,22 +241,87 @@ def _allocation(policy: Sections) -> Iterator[Contradiction]:
         if minimum.column == section.column:
             text = f"expected a column without minimums, found {section.column} in minimums.{place}"
             yield Contradiction((path, ("constraints", "minimums", place)), text)
+    frames = {task: n for task, n in section.frames(n_asked).items() if n}
+    if not frames:
+        text = "expected money for a frame of some task, found none"
+        yield Contradiction((("constraints", "allocation", "budget_micros"),), text)
+    caps = policy.constraints.caps.get(section.column)
+    if caps is not None and any(n > _most(caps, task, n) for task, n in frames.items()):
+        told = ", ".join(f"{n} of {task}" for task, n in frames.items())
+        cap = f"constraints.caps.{section.column}"
+        text = f"expected shares of the batch within {cap} ({_told(caps)}), found {told}"
+        yield Contradiction((path, ("constraints", "caps", section.column)), text)
 
 
 def _capped(
     constraints: ConstraintSection, here: Path, minimum: MinimumSection, least: int
 ) -> Iterator[Contradiction]:
-    cap = constraints.caps.get(minimum.column)
-    most = cap.get(minimum.value or "") if isinstance(cap, dict) else cap
-    if most is not None and most < least:
-        text = f"expected at most constraints.caps.{minimum.column} ({most}), found {least}"
-        yield Contradiction((here, ("constraints", "caps", minimum.column)), text)
+    """Hold a minimum against the caps; one of every value may be capped at 0: that one is out."""
+    caps = constraints.caps.get(minimum.column)
+    if caps is None:
+        return
+    others = constraints.minimums
+    named = {other.value for other in others if other.column == minimum.column}
+    values = [minimum.value]
+    if minimum.value is None and isinstance(caps, dict):
+        values = [value for value, most in caps.items() if most and value not in named]
+    for value in values:
+        if (most := _most(caps, value, least)) < least:
+            of = f" of {value}" if isinstance(caps, dict) else ""
+            text = f"expected at most constraints.caps.{minimum.column}{of} ({most}), found {least}"
+            yield Contradiction((here, ("constraints", "caps", minimum.column)), text)
+
+
+def _most(caps: Caps, value: str | None, otherwise: int) -> int:
+    """Give the cap of a value, or `otherwise` if it has none."""
+    return caps.get(value or "", otherwise) if isinstance(caps, dict) else caps
+
+
+def _told(caps: Caps) -> str:
+    if isinstance(caps, dict):
+        return ", ".join(f"{value} {most}" for value, most in caps.items())
+    return str(caps)
+
+
+def _classes(policy: Sections) -> Iterator[Contradiction]:
+    """Look for the classes that a policy names among those of its labels, if it lists them."""
+    known, constraints = policy.label.class_names, policy.constraints
+    caps = constraints.caps.get(PREDICTED_CLASS)
+    capped = set(caps) if isinstance(caps, dict) else set()
+    minimums = {m.value or "" for m in constraints.minimums if m.column == PREDICTED_CLASS} - {""}
+    _, of_scores = names_asked(policy.scores, policy.selection)
+    of_strategy = strategy_columns(policy.selection.strategy.strategy())
+    for path, what, names in (
+        (("constraints", "caps"), PREDICTED_CLASS, capped),
+        (("constraints", "minimums"), PREDICTED_CLASS, minimums),
+        (("scores",), class_column("CLASS"), _classes_of(of_scores)),
+        (("selection", "strategy"), class_column("CLASS"), _classes_of(of_strategy)),
+    ):
+        strangers = sorted(names - set(known)) if known else []
+        if strangers:
+            text = f"expected {what} of label.class_names ({', '.join(known)}), found "
+            text += ", ".join(strangers) + did_you_mean(strangers, known)
+            yield Contradiction((path, ("label", "class_names")), text)
+
+
+def _classes_of(columns: Iterable[str]) -> set[str]:
+    """Give the classes whose maps columns tell of."""
+    return {name.removeprefix(CLASS_PREFIX) for name in columns if name.startswith(CLASS_PREFIX)}
+
+
+def _n_paid(policy: Sections) -> int | None:
+    """Give how many frames a batch's money pays; None where frames have prices of their own."""
+    price = policy.money.label_price_micros * policy.label.slots
+    most = policy.money.batch_micros_max
+    if policy.money.price_column is not None or most is None or not price:
+        return None
+    return most // price
 
 
 def _money(policy: Sections) -> list[Contradiction]:
     price = policy.money.label_price_micros * policy.label.slots
     most = policy.money.batch_micros_max
-    if policy.money.price_column is not None or most is None or price <= most:
+    if _n_paid(policy) != 0:
         return []
     text = (
         f"expected at least the price of one frame ({price} = label_price_micros x slots), "

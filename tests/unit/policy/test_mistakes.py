@@ -172,6 +172,65 @@ def test_a_cold_start_may_use_scores_that_frames_bring_along() -> None:
         ("constraints: {caps: {session: -1}}", "constraints.caps.session"),
         ("constraints: {caps: {session: {a: x}}}", "constraints.caps.session.a"),
         ("constraints: {minimums: [{column: a}]}", "either frames or a share"),
+        ("constraints: {minimums: [{column: a, share: 0}]}", "expected greater than 0 (found 0)"),
+        (
+            "constraints: {caps: {session: 0}}",
+            "constraints.caps.session: expected greater than or equal to 1 (found 0)",
+        ),
+        (
+            "constraints: {caps: {weather: {fog: 4}}, minimums: [{column: weather, frames: 5}]}",
+            "minimums.0: expected at most constraints.caps.weather of fog (4), found 5",
+        ),
+        (
+            "constraints: {caps: {weather: {fog: 0}}, "
+            "minimums: [{column: weather, value: fog, frames: 1}]}",
+            "minimums.0: expected at most constraints.caps.weather of fog (0), found 1",
+        ),
+        (
+            "constraints: {caps: {lane: {3: 1}}, minimums: [{column: lane, value: 3, frames: 2}]}",
+            "minimums.0: expected at most constraints.caps.lane of 3 (1), found 2",
+        ),
+        (
+            "money: {batch_micros_max: 800000}\n"
+            "constraints: {minimums: [{column: weather, value: fog, frames: 11}]}",
+            "minimums.0: expected at most the 10 frames that money.batch_micros_max pays, found 11 "
+            "of weather=fog",
+        ),
+        (
+            "constraints: {caps: {task: 20}, allocation: {column: task, "
+            "budget_micros: {pose: 100, detect: 300}}}",
+            "allocation.column: expected shares of the batch within constraints.caps.task (20), "
+            "found 75 of detect, 25 of pose",
+        ),
+        (
+            "constraints: {allocation: {column: task, budget_micros: {pose: 0}}}",
+            "allocation.budget_micros: expected money for a frame of some task, found none",
+        ),
+        (
+            "constraints: {allocation: {column: task, budget_micros: {pose: 7}, "
+            "price_micros: {pose: 8}}}",
+            "allocation.budget_micros: expected money for a frame of some task, found none",
+        ),
+        (
+            "label: {class_names: [car, bicycle]}\n"
+            "constraints: {minimums: [{column: predicted_class, value: bicyle, frames: 1}]}",
+            "minimums: expected predicted_class of label.class_names (car, bicycle), found bicyle; "
+            "did you mean bicycle?",
+        ),
+        (
+            "label: {class_names: [car, bicycle]}\n"
+            "constraints: {caps: {predicted_class: {boat: 3}}}",
+            "caps: expected predicted_class of label.class_names (car, bicycle), found boat",
+        ),
+        (
+            "label: {kind: detection, class_names: [person]}\nselection: {strategy: "
+            "{name: round_robin, columns: ['map_information:persn']}}",
+            "strategy: expected map_information:CLASS of label.class_names (person), found persn; "
+            "did you mean person?",
+        ),
+        ("constraints: {gap_seconds: -1}", "expected greater than or equal to 0 (found -1)"),
+        ("selection: {batch_size: 0}", "expected greater than or equal to 1 (found 0)"),
+        ("selection: {batch_size: {start: 10, end: 0}}", "greater than or equal to 1 (found 0)"),
         (
             "constraints: {allocation: {column: a, budget_micros: {x: 1}, price_micros: {y: 1}}}",
             "expected a price of every task, found none of x",
@@ -196,6 +255,23 @@ def test_a_cold_start_may_use_scores_that_frames_bring_along() -> None:
 )
 def test_what_a_section_cannot_be_is_told(section: str, expected: str) -> None:
     assert any(expected in line for line in mistakes(section))
+
+
+@pytest.mark.parametrize(
+    "section",
+    [
+        "constraints: {caps: {weather: {fog: 0}}}",
+        "constraints: {caps: {weather: {fog: 0}}, minimums: [{column: weather, frames: 5}]}",
+        "constraints: {caps: {weather: {fog: 4}}, minimums: [{column: weather, frames: 5}, "
+        "{column: weather, value: fog, frames: 2}]}",
+        "constraints: {gap_seconds: 0, caps: {session: 1}}",
+        "label: {class_names: [car]}\nconstraints: {caps: {predicted_class: {car: 0}}}",
+        "money: {batch_micros_max: 800000, price_column: price}\n"
+        "constraints: {minimums: [{column: weather, value: fog, frames: 11}]}",
+    ],
+)
+def test_what_only_looks_like_a_contradiction_is_sound(section: str) -> None:
+    parse_policy(section)
 
 
 def test_values_of_slices_may_be_written_as_numbers_and_flags() -> None:

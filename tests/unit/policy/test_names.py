@@ -79,5 +79,5 @@ def test_a_misspelt_name_is_answered_with_the_one_that_is_alike(text: str, hint:
 def test_a_misspelt_preset_is_answered_with_the_one_that_is_alike() -> None:
     with pytest.raises(BadInput, match="found 'saftey'; did you mean safety"):
         preset_text("saftey")
-    with pytest.raises(BadInput, match="rare_class: .*or a preset.*did you mean rare_classes"):
+    with pytest.raises(BadInput, match=r"rare_class: .*or a preset.*did you mean rare_classes"):
         policy_named("rare_class")
