@@ -175,7 +175,10 @@ def _with_next_part(
         frames_per_call=frames_per_call,
         prefix=_prefix(row.key),
         label_kind=snapshot.label_kind,
+        able=row.members_answered if row.parts else None,
     )
+    if scored.n_left_out:
+        log.warning("scoring.left_out", round_id=row.key, part=pos, n_frames=scored.n_left_out)
     FRAMES.inc(scored.n_scored)
     PART_SECONDS.observe(scored.compute_ms / 1000)
     first = not row.parts

@@ -68,10 +68,12 @@ def shortfall(row: ScoringRunRow, section: ScoringSection, n_scored: int, n_elig
     """Say what is missing for selection to go on, or nothing."""
     share = coverage(n_scored, n_eligible)
     if share < section.coverage_min:
+        whole = len(row.parts) == row.n_parts
+        left_out = "; frames that other members answered than most are left out" if whole else ""
         return (
             f"expected {section.coverage_min:.0%} of {n_eligible} eligible frames scored before "
             f"the deadline, found {n_scored} ({share:.1%}); "
-            f"{len(row.parts)} of {row.n_parts} parts"
+            f"{len(row.parts)} of {row.n_parts} parts{left_out}"
         )
     if len(row.members_answered) < section.members_min:
         names = ", ".join(row.members_answered) or "none"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +31,7 @@ MEMBERS_JOIN = "+"
 """Between the names of members whose outputs are digested together."""
 
 Probs = npt.NDArray[np.float32]
+Ask = Callable[[Sequence[bytes]], CommitteeAnswer]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +41,8 @@ class ScoredPart:
     scores: BlobRef
     answered: tuple[str, ...]
     n_scored: int
+    n_left_out: int
+    """Frames that other members answered than the rest; of detection only."""
     compute_ms: int
 
 
@@ -63,12 +67,19 @@ def score_part(
     frames_per_call: int,
     prefix: str,
     label_kind: str = CLASSIFICATION,
+    able: Sequence[str] | None = None,
 ) -> ScoredPart:
     """Score the part's eligible frames and store the answers.
 
-    At most twice `frames_per_call` frames' bytes are in memory at once. What a detection committee
-    says cannot be split by members afterwards: frames of calls that other members answered than
-    most are left out, as not scored.
+    At most twice `frames_per_call` frames' bytes are in memory at once. A call in which one of
+    `able` is missing is made once more. What a detection committee says cannot be split by members
+    afterwards: frames of calls that other members answered than most, twice, are left out, as not
+    scored.
+
+    Parameters
+    ----------
+    able
+        Members that have answered all parts so far; none: nobody knows yet, so all may.
 
     Raises
     ------
@@ -79,21 +90,24 @@ def score_part(
     table = read_table(blobs, part.part, SNAPSHOT_PART, columns=["frame_id", "gate", *COLUMNS])
     eligible = table.filter(pc.equal(table.column("gate"), ""))
     refs = frame_refs(eligible)
-    answers = [
-        committee.score(version, frames) for frames in read_ahead(blobs, refs, size=frames_per_call)
-    ]
+    calls = _Calls(blobs, partial(committee.score, version), refs, frames_per_call)
+    wanted = frozenset(expected if able is None else able)
+    calls.make_again(lambda answer: wanted.issubset(answer.members_answered))
     if label_kind == DETECTION:
-        return _detection_part(blobs, part, eligible.column("frame_id"), answers, prefix=prefix)
-    answered = tuple(m for m in expected if all(m in a.members_answered for a in answers))
+        most = _most_in(calls.answers)
+        calls.make_again(lambda answer: answer.members_answered == most)
+        return _detection_part(blobs, part, eligible.column("frame_id"), calls, prefix=prefix)
+    answered = tuple(m for m in expected if all(m in a.members_answered for a in calls.answers))
     if not answered:
         msg = f"part {part.part.key}: expected a member that answers every frame, found none"
         raise Retryable(msg)
-    probs_NMC = _joined(answers, answered, n_classes)
+    probs_NMC = _joined(calls.answers, answered, n_classes)
     return ScoredPart(
         scores=_store(blobs, eligible.column("frame_id"), probs_NMC, prefix=prefix),
         answered=answered,
         n_scored=len(refs),
-        compute_ms=sum(answer.compute_ms for answer in answers),
+        n_left_out=0,
+        compute_ms=calls.compute_ms,
     )
 
 
@@ -138,23 +152,44 @@ def gather_parts(
     return GatheredScores(members, tuple(parts), n_scored, sums)
 
 
+class _Calls:
+    """The calls about one part's frames: what came of each, and what all of them took."""
+
+    def __init__(self, blobs: Blobs, ask: Ask, refs: Sequence[BlobRef], size: int) -> None:
+        self._blobs, self._ask, self._refs, self._size = blobs, ask, refs, size
+        self.answers = self._made(refs)
+        self.compute_ms = sum(answer.compute_ms for answer in self.answers)
+
+    def make_again(self, fits: Callable[[CommitteeAnswer], bool]) -> None:
+        """Make each call whose answer does not fit once more, until one still does not."""
+        for pos, answer in enumerate(self.answers):
+            if fits(answer):
+                continue
+            (new,) = self._made(self._refs[pos * self._size : (pos + 1) * self._size])
+            self.compute_ms += new.compute_ms
+            if not fits(new):
+                return
+            self.answers[pos] = new
+
+    def _made(self, refs: Sequence[BlobRef]) -> list[CommitteeAnswer]:
+        blocks = read_ahead(self._blobs, refs, size=self._size)
+        return [self._ask(frames) for frames in blocks]
+
+
 def _detection_part(
     blobs: Blobs,
     part: SnapshotPart,
     frame_ids: pa.ChunkedArray,
-    answers: Sequence[CommitteeAnswer],
+    calls: _Calls,
     *,
     prefix: str,
 ) -> ScoredPart:
-    n_by_members: Counter[tuple[str, ...]] = Counter()
-    for answer in answers:
-        n_by_members[answer.members_answered] += len(answer.boxes)
-    answered = _most(n_by_members)
-    if answers and not answered:
+    answered = _most_in(calls.answers)
+    if calls.answers and not answered:
         msg = f"part {part.part.key}: expected a member that answers, found none"
         raise Retryable(msg)
     tables, start = [DETECTION_SCORES.empty_table()], 0
-    for answer in answers:
+    for answer in calls.answers:
         information_NC = answer.map_information()
         n = len(information_NC)
         if answer.members_answered == answered:
@@ -167,8 +202,16 @@ def _detection_part(
         scores=write_table(blobs, table, DETECTION_SCORES, prefix=prefix),
         answered=answered,
         n_scored=table.num_rows,
-        compute_ms=sum(answer.compute_ms for answer in answers),
+        n_left_out=len(frame_ids) - table.num_rows,
+        compute_ms=calls.compute_ms,
     )
+
+
+def _most_in(answers: Sequence[CommitteeAnswer]) -> tuple[str, ...]:
+    n_by_members: Counter[tuple[str, ...]] = Counter()
+    for answer in answers:
+        n_by_members[answer.members_answered] += len(answer.boxes)
+    return _most(n_by_members)
 
 
 def _most(n_by_members: Mapping[tuple[str, ...], int]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from structlog.testing import capture_logs
 
 from tests.unit.scoring.test_scoring import (
     MEMBERS,
@@ -131,19 +132,48 @@ def test_scores_name_the_networks_that_they_are_of(world: World) -> None:
     assert tuple(one.name for one in named) == MEMBERS
 
 
-def test_frames_of_a_call_that_a_member_missed_are_left_out_of_their_part(world: World) -> None:
+def test_a_call_that_a_member_missed_is_made_again(world: World) -> None:
     committee = ScriptedDetectors(fails_at_call={1: ("m1",)})  # the part's last frame
     fact = scored_by(world, committee, frames_per_call=3)
+    assert isinstance(fact, PoolScored)
+    assert (fact.n_scored, fact.members_answered) == (6, MEMBERS)
+    assert committee.calls == [3, 1, 1, 2]
+    assert fact.gpu_ms == 4 * committee.compute_ms, "what was made again is paid twice"
+
+
+def test_the_only_call_of_a_part_that_a_member_missed_is_made_again(world: World) -> None:
+    committee = ScriptedDetectors(fails_at_call={1: ("m1",)})  # all of the last part
+    fact = scored_by(world, committee, frames_per_call=4)
+    assert isinstance(fact, PoolScored)
+    assert (fact.n_scored, fact.members_answered) == (6, MEMBERS)
+
+
+def test_calls_made_before_a_member_ended_are_made_again_without_it(world: World) -> None:
+    committee = ScriptedDetectors(fails_at_call=dict.fromkeys(range(1, 20), ("m1",)))
+    fact = scored_by(world, committee, frames_per_call=1)
+    assert isinstance(fact, PoolScored)
+    assert (fact.n_scored, fact.members_answered) == (6, ALL_BUT_M1)
+    assert committee.calls == [1] * (4 + 2 + 2), "two more, and none for a member that is missing"
+
+
+def test_frames_of_a_call_that_a_member_missed_twice_are_left_out_and_counted(
+    world: World,
+) -> None:
+    committee = ScriptedDetectors(fails_at_call=dict.fromkeys((1, 2, 3), ("m1",)))
+    with capture_logs() as logs:
+        fact = scored_by(world, committee, frames_per_call=3)
+    (told,) = (one for one in logs if one["event"] == "scoring.left_out")
+    assert (told["part"], told["n_frames"]) == (0, 1)
     assert isinstance(fact, PoolScored)
     assert (fact.n_scored, fact.members_answered) == (5, MEMBERS)
     first, second = rows_of(world, fact)
     assert (len(first), len(second)) == (3, 2)
     assert lookers([*first, *second]) == {"m0+m1+m2"}
-    assert fact.gpu_ms == 3 * committee.compute_ms, "what is left out was computed and is paid"
+    assert fact.gpu_ms == 5 * committee.compute_ms, "what is left out was computed and is paid"
 
 
 def test_parts_of_other_members_than_most_frames_had_are_left_out(world: World) -> None:
-    committee = ScriptedDetectors(fails_at_call={0: ("m1",)})  # all of the larger part
+    committee = ScriptedDetectors(fails_at_call={0: ("m1",), 1: ("m1",)})  # all of the larger part
     fact = scored_by(world, committee, frames_per_call=4)
     assert isinstance(fact, PoolScored)
     assert (fact.n_scored, fact.members_answered) == (4, ALL_BUT_M1)
@@ -154,7 +184,7 @@ def test_parts_of_other_members_than_most_frames_had_are_left_out(world: World) 
 
 
 def test_of_two_halves_the_one_that_more_members_looked_at_is_kept(world: World) -> None:
-    committee = ScriptedDetectors(fails_at_call={0: ("m1",)})
+    committee = ScriptedDetectors(fails_at_call=dict.fromkeys((0, 2, 3), ("m1",)))
     fact = scored_by(world, committee, frames_per_call=2)
     first, _ = rows_of(world, fact)
     assert (len(first), lookers(first)) == (2, {"m0+m1+m2"})
@@ -163,17 +193,17 @@ def test_of_two_halves_the_one_that_more_members_looked_at_is_kept(world: World)
 def test_too_little_that_one_committee_said_halts_the_round_and_says_how_little(
     world: World,
 ) -> None:
-    committee = ScriptedDetectors(fails_at_call={1: ("m1",)})
+    committee = ScriptedDetectors(fails_at_call=dict.fromkeys((1, 2, 3), ("m1",)))
     fact = scored_by(world, committee, frames_per_call=3, policy="{}")
     assert isinstance(fact, RoundHalted)
     assert "expected 98% of 6 eligible frames" in fact.reason
-    assert "found 5 (83.3%)" in fact.reason
+    assert "found 5 (83.3%); 2 of 2 parts; frames that other members answered" in fact.reason
 
 
 def test_a_part_that_nobody_looked_at_is_tried_again(world: World) -> None:
     world.open(opened(world, TWO_PARTS, label_kind=DETECTION))
     with pytest.raises(Retryable, match="expected a member that answers, found none"):
-        world.tick(ScriptedDetectors(fails_at_call={0: MEMBERS}))
+        world.tick(ScriptedDetectors(fails_at_call={0: MEMBERS, 1: MEMBERS}))
     fact = world.run_to_the_end(ScriptedDetectors())[0]
     assert isinstance(fact, PoolScored)
     assert fact.n_scored == fact.n_frames

@@ -290,9 +290,17 @@ def test_more_than_reserved_is_not_committed(world: World) -> None:
     assert (world.balances().spent, world.balances().reserved) == (10, 0)
 
 
-def test_a_member_that_missed_a_part_is_cut_out_of_all(world: World) -> None:
+def test_a_member_that_missed_one_call_is_asked_again(world: World) -> None:
     world.open(opened(world, TWO_PARTS))
     (fact,) = world.run_to_the_end(ScriptedCommittee(fails_at_call={1: ("m1",)}))
+    assert isinstance(fact, PoolScored)
+    assert fact.members_answered == MEMBERS
+    assert fact.gpu_ms == 3 * 7
+
+
+def test_a_member_that_missed_a_part_is_cut_out_of_all(world: World) -> None:
+    world.open(opened(world, TWO_PARTS))
+    (fact,) = world.run_to_the_end(ScriptedCommittee(fails_at_call={1: ("m1",), 2: ("m1",)}))
     assert isinstance(fact, PoolScored)
     assert fact.members_expected == MEMBERS
     assert fact.members_answered == ("m0", "m2")
@@ -305,7 +313,7 @@ def test_a_member_that_missed_a_part_is_cut_out_of_all(world: World) -> None:
 
 def test_digests_of_members_do_not_depend_on_who_else_answered(world: World) -> None:
     world.open(opened(world, TWO_PARTS))
-    (fact,) = world.run_to_the_end(ScriptedCommittee(fails_at_call={1: ("m1",)}))
+    (fact,) = world.run_to_the_end(ScriptedCommittee(fails_at_call={1: ("m1",), 2: ("m1",)}))
     partial = dict(scores_of(world, fact).member_digests)
     with world.ledger.transaction() as tx:
         tx.records.update(
@@ -328,7 +336,7 @@ def test_too_few_members_halt_the_round(world: World) -> None:
     assert isinstance(fact, RoundHalted)
     assert fact.stage is Stage.SCORING
     assert fact.reason == "expected answers of 2 members, found m2"
-    assert world.balances().spent == 14, "what was computed is paid"
+    assert world.balances().spent == 21, "what was computed is paid, the call made again, too"
 
 
 def test_the_deadline_closes_the_barrier_and_says_what_is_missing(world: World) -> None:
