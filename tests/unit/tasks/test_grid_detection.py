@@ -16,6 +16,7 @@ from winnow.domain.errors import BadInput, SchemaMismatch
 from winnow.kernels.box_overlap import box_iou
 from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
 from winnow.tasks.committee import CommitteeModel, LoadedMember
+from winnow.tasks.examples import examples_of
 from winnow.tasks.grid.augment import draw_moves, moved_inputs, moved_objects
 from winnow.tasks.grid.network import grid_shape
 from winnow.tasks.map_decoding import Boxes, boxes_text, decode
@@ -134,6 +135,19 @@ def test_any_input_size_gives_its_grid(height: int, width: int) -> None:
     network = task.network(config, rng=np.random.default_rng(0))
     pixels = np.zeros((2, 3, height, width), dtype=np.uint8)
     assert outputs_of(task, network, pixels, config).shape == (2, 6, *grid_shape(height, width))
+
+
+@pytest.mark.parametrize(("height", "width"), [(8, 8), (8, 24), (12, 12), (32, 32), (64, 64)])
+@pytest.mark.parametrize("n_batches", [0, 2])
+def test_a_last_batch_of_one_frame_is_learned(
+    tmp_path: Path, height: int, width: int, n_batches: int
+) -> None:
+    config = dataclasses.replace(CONFIG, input_height=height, input_width=width)
+    n = 4 * n_batches + 1
+    pixels = np.random.default_rng(0).integers(0, 256, (n, 3, height, width), dtype=np.uint8)
+    examples = examples_of(pixels, [objects((0, 0.2, 0.2, 0.5, 0.5))] * n)
+    training = dataclasses.replace(TRAINING, network=config, epochs=2, batch_size=4)
+    assert train(examples, training, file=tmp_path / "m.pt").step == 2 * (n_batches + 1)
 
 
 def test_an_untrained_map_says_little_everywhere() -> None:

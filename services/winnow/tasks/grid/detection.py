@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from winnow.tasks.backbones import losses_of_any
 from winnow.tasks.classification import draw_weights, normalised
 from winnow.tasks.examples import Examples, Pixels, Rows
 from winnow.tasks.grid.augment import draw_light, draw_moves, moved_inputs, moved_objects
-from winnow.tasks.grid.network import grid_shape, make_network, set_priors
+from winnow.tasks.grid.network import ONE_CELL_SIDE, grid_shape, make_network, set_priors
 from winnow.tasks.map_decoding import BOX_CHANNELS
 from winnow.tasks.map_outputs import MapOutputs
 from winnow.tasks.map_targets import render
@@ -67,22 +68,9 @@ class GridDetection(MapOutputs):
         Both are per object of the mean frame of the batch, so that their mean over the batch is
         that of Zhou et al. 2019, equation 1; of a batch with fewer objects than frames per frame.
         """
-        import torch
-
-        heat, boxes, box_weights = wanted
-        outputs = network(inputs)
-        logits, found = outputs[:, :-BOX_CHANNELS], outputs[:, -BOX_CHANNELS:]
-        probs = torch.sigmoid(logits)
-        log_hit = torch.nn.functional.logsigmoid(logits)
-        log_miss = log_hit - logits
-        at_centre = heat == 1.0
-        hits = torch.where(at_centre, (1 - probs) ** 2 * log_hit, 0.0)
-        misses = torch.where(at_centre, 0.0, (1 - heat) ** 4 * probs**2 * log_miss)
-        focal = -(hits + misses).sum(dim=(1, 2, 3))
-        away = ((found - boxes).abs().sum(dim=1) * box_weights).sum(dim=(1, 2))
-        objects = at_centre.sum() / len(heat)
-        losses: torch.Tensor = (focal + away) / objects.clamp(min=1.0)
-        return losses
+        if max(inputs.shape[2:]) <= ONE_CELL_SIDE:  # larger ones have a deviation of one frame
+            return losses_of_any(_losses, network, inputs, wanted)
+        return _losses(network, inputs, wanted)
 
     def outputs(self, network: torch.nn.Module, inputs: torch.Tensor) -> torch.Tensor:
         """Give [B, C + 4, h, w]: see `winnow.tasks.map_outputs`."""
@@ -91,3 +79,24 @@ class GridDetection(MapOutputs):
 
 
 TASK = GridDetection()
+
+
+def _losses(
+    network: torch.nn.Module, inputs: torch.Tensor, wanted: tuple[torch.Tensor, ...]
+) -> torch.Tensor:
+    import torch
+
+    heat, boxes, box_weights = wanted
+    outputs = network(inputs)
+    logits, found = outputs[:, :-BOX_CHANNELS], outputs[:, -BOX_CHANNELS:]
+    probs = torch.sigmoid(logits)
+    log_hit = torch.nn.functional.logsigmoid(logits)
+    log_miss = log_hit - logits
+    at_centre = heat == 1.0
+    hits = torch.where(at_centre, (1 - probs) ** 2 * log_hit, 0.0)
+    misses = torch.where(at_centre, 0.0, (1 - heat) ** 4 * probs**2 * log_miss)
+    focal = -(hits + misses).sum(dim=(1, 2, 3))
+    away = ((found - boxes).abs().sum(dim=1) * box_weights).sum(dim=(1, 2))
+    objects = at_centre.sum() / len(heat)
+    losses: torch.Tensor = (focal + away) / objects.clamp(min=1.0)
+    return losses

@@ -16,6 +16,8 @@ STRIDE = 4
 LEVELS_MAX = 4
 SIDE_MIN = 4
 """The lowest level is no smaller than this many cells."""
+ONE_CELL_SIDE = 2 * STRIDE
+"""Inputs of no longer a side have a lowest level of one cell."""
 PRIOR = 0.1
 """What an untrained map says everywhere; nearer to 1 the background would swamp the first steps."""
 
