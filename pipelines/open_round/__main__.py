@@ -11,6 +11,7 @@ import sys
 import uuid
 from pathlib import Path
 
+from open_round.settings import OpenRoundSettings
 from winnow.adapters.kfp_compiler import compile_pipeline
 from winnow.domain.errors import BadInput
 from winnow.runtime.words import run_words
@@ -41,4 +42,4 @@ def run_step(name: str, given: dict[str, str]) -> str:
 
 if __name__ == "__main__":
     words = ["step", *sys.argv[1:]] if sys.argv[1:2] == ["once"] else sys.argv[1:]
-    sys.exit(run_words(words, __doc__ or "", compile_graph, run_step))
+    sys.exit(run_words(words, __doc__ or "", compile_graph, run_step, OpenRoundSettings))

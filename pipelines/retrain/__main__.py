@@ -45,5 +45,5 @@ def run_step(name: str, arguments: dict[str, str]) -> str:
 
 if __name__ == "__main__":
     if sys.argv[1:]:
-        sys.exit(run_words(sys.argv[1:], __doc__ or "", compile_graph, run_step))
+        sys.exit(run_words(sys.argv[1:], __doc__ or "", compile_graph, run_step, app.settings))
     main(app)

@@ -17,15 +17,22 @@ from winnow.runtime.failures import policy_of
 from winnow.runtime.http import api_server, health_server
 from winnow.runtime.service import App, Service
 from winnow.runtime.settings import ServiceSettings
+from winnow.runtime.usage import tell_usage
 from winnow.runtime.worker import Worker
 from winnow.telemetry import logs
 
 S = TypeVar("S", bound=ServiceSettings)
+T = TypeVar("T", bound=BaseSettings)
 log = logs.get_logger()
 
 
 def main(app: App[S]) -> None:
-    """Run a service until SIGTERM or SIGINT; end the process with the code of what happened."""
+    """Run a service until SIGTERM or SIGINT; end the process with the code of what happened.
+
+    Behind `python -m SERVICE` only `--help` is understood.
+    """
+    if words := sys.argv[1:]:
+        sys.exit(tell_usage(words, app.settings))
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: stop.set())
@@ -73,7 +80,7 @@ def tell_failure(service: str, error: Exception) -> None:
     )
 
 
-def read_settings(settings: type[S]) -> S:
+def read_settings(settings: type[T]) -> T:
     """Read settings from the environment.
 
     Raises
@@ -89,7 +96,7 @@ def read_settings(settings: type[S]) -> S:
         raise BadInput(text) from None
 
 
-def settings_mistakes(settings: type[ServiceSettings], error: ValidationError) -> list[str]:
+def settings_mistakes(settings: type[BaseSettings], error: ValidationError) -> list[str]:
     """Give one line for each mistake, with the variable's name."""
     return [f"  {_variable(settings, fault['loc'])}: {fault['msg']}" for fault in error.errors()]
 

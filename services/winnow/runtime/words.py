@@ -8,8 +8,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
+from pydantic_settings import BaseSettings
+
 from winnow.domain.errors import BadInput, WinnowError
 from winnow.runtime.failures import policy_of
+from winnow.runtime.usage import settings_usage
 
 Step = TypeVar("Step", bound=Callable[..., object])
 
@@ -19,6 +22,7 @@ def run_words(
     usage: str,
     compile_graph: Callable[[Path, str], None],
     run_step: Callable[[str, dict[str, str]], str],
+    settings: type[BaseSettings],
 ) -> int:
     """Compile a graph or run one step; a refusal is one block of text. Gives the exit code.
 
@@ -26,6 +30,8 @@ def run_words(
     ----------
     words
         `compile OUT.yaml [IMAGE]`, `step NAME [name=value …]` or `--help`; others get `usage`.
+    settings
+        What every step reads; `--help` lists them.
     run_step
         Is called with the step's name and arguments; its text is printed.
     """
@@ -36,7 +42,7 @@ def run_words(
             case ["step", name, *given]:
                 sys.stdout.write(run_step(name, _arguments(given)) + "\n")
             case ["--help" | "-h"]:
-                sys.stdout.write(usage)
+                sys.stdout.write(f"{usage}\n{settings_usage(settings)}")
             case _:
                 sys.stderr.write(usage)
                 return 2

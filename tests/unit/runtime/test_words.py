@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from open_round.__main__ import run_step as run_open_round
+from open_round.settings import OpenRoundSettings
 from retrain.__main__ import run_step as run_retrain
 from rollout.__main__ import run_step as run_rollout
 from winnow.domain.errors import BadInput, BudgetExceeded
@@ -22,14 +23,17 @@ def answer(words: list[str]) -> int:
             raise BudgetExceeded("human_annotation: expected 8.00 USD, found 0.00 USD")
         return f"{name} {arguments}"
 
-    return run_words(words, "the usage\n", compile_graph, run_step)
+    return run_words(words, "the usage\n", compile_graph, run_step, OpenRoundSettings)
 
 
 def test_help_is_given_on_request_and_to_words_that_nobody_knows(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert answer(["--help"]) == 0
-    assert capsys.readouterr() == ("the usage\n", "")
+    said, mistakes = capsys.readouterr()
+    assert said.startswith("the usage\n\nSettings, read from the environment:\n")
+    assert "  WINNOW_OPEN_ROUND_TOKEN        Token of the person" in said
+    assert mistakes == ""
     assert answer(["nonsense"]) == 2
     assert capsys.readouterr() == ("", "the usage\n")
 
