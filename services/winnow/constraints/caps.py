@@ -30,7 +30,8 @@ class AtMost:
     what
         What a group is called in reasons, e.g. `session`.
     labeled_L
-        The groups of frames that have labels already and count too; none: only the batch counts.
+        The groups of frames that have labels already, or that other rounds hold, and count too;
+        none: only the batch counts.
 
     Raises
     ------
@@ -80,7 +81,7 @@ class AtMost:
         """See `Constraint.reason`."""
         code = int(self.groups.code_N[pos])
         labeled = self.labeled_in(pos)
-        counted = f" ({labeled} of them labeled before)" if labeled else ""
+        counted = f" ({labeled} of them labeled or held before)" if labeled else ""
         return (
             f"{self.name}: {self._count_K[code]} frames of {self.what} "
             f"{self.groups.values_N[pos]} are in{counted}, at most {self._most_K[code]} may be"

@@ -35,7 +35,8 @@ class TemporalGap:
     gap_us
         Least distance in time; frames exactly so far apart are fine. 0 closes nothing.
     labeled_sessions_L, labeled_captured_us_L
-        The same of frames that have labels already; none: only the batch counts.
+        The same of frames that have labels already, or that other rounds hold; none: only the
+        batch counts.
 
     Raises
     ------
@@ -82,7 +83,7 @@ class TemporalGap:
 
     def reason(self, pos: int) -> str:
         """See `Constraint.reason`."""
-        span_us, who = self._labeled.span_of(pos), "labeled"
+        span_us, who = self._labeled.span_of(pos), "labeled or held"
         if span_us is None:
             code, us = self._of(pos)
             chosen = self._chosen_us[code]

@@ -24,8 +24,8 @@ from winnow.contracts.pool_arrays import class_probabilities, label_centers, poo
 from winnow.contracts.tables import (
     CANDIDATES,
     EMBEDDED,
+    HELD_FRAMES,
     LABELED,
-    LABELED_FRAMES,
     SNAPSHOT_PART,
     batch_schema,
 )
@@ -60,7 +60,7 @@ class Sources:
     seed: int
     affordable_micros: int
     held: tuple[str, ...] = ()
-    """Frames with a label or on their way to one; those outside the pool do not matter."""
+    """Frames with a label or on their way to one; those outside the snapshot do not matter."""
     n_asked: int | None = None
     """Frames that an adaptive batch size came to; none: those of the policy."""
     acquisitions: tuple[str, ...] = RECORDED
@@ -95,9 +95,9 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         probs_NMC = None
     else:
         scored, probs_NMC = class_probabilities(blobs, scores, passed["frame_id"])
-    eligible = set(passed["frame_id"].to_pylist()) if sources.held else set()
+    held = pool.filter(pc.is_in(pool["frame_id"], value_set=pa.array(sources.held, pa.string())))
     with_embeddings = needs.reads("embeddings")
-    columns, labeled_columns = _columns(passed, _labeled_frames(blobs, snapshot), needs)
+    columns, labeled_columns = _columns(passed, _taken_frames(blobs, snapshot, held), needs)
     return SelectionInputs(
         policy=policy,
         seed=sources.seed,
@@ -110,7 +110,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         centers_LD=label_centers(blobs, snapshot) if with_embeddings else None,
         scored=scored & (probs_NMC is not None),
         probs_NMC=probs_NMC,
-        held=tuple(sorted(eligible & set(sources.held))),
+        held=tuple(sorted(held["frame_id"].to_pylist())),
         n_asked=sources.n_asked,
         acquisitions=sources.acquisitions,
         round_number=standing.round_number,
@@ -141,25 +141,30 @@ def _frames_of(blobs: Blobs, snapshot: Snapshot, needs: Needs) -> tuple[pa.Table
     return pool, pool.filter(pc.equal(pool["gate"], ""))
 
 
-def _labeled_frames(blobs: Blobs, snapshot: Snapshot) -> pa.Table:
-    """Give where the labeled frames are from; earlier snapshots do not say, and so count none."""
-    if snapshot.labeled is None:
-        return LABELED_FRAMES.empty_table()
-    names = [name for name in LABELED_FRAMES.names if name not in LABELED.names]
-    return read_table(blobs, snapshot.labeled, LABELED, columns=["frame_id", *names])
+def _taken_frames(blobs: Blobs, snapshot: Snapshot, held: pa.Table) -> pa.Table:
+    """Give where the frames are from that have a label or that other rounds hold.
+
+    Earlier snapshots do not say it of their labels, and so count none. `held` are the snapshot's
+    frames that were taken since, with the columns that are needed.
+    """
+    names = [name for name in HELD_FRAMES.names if name in held.column_names]
+    tables = [held.select(names)]
+    for ref, least in ((snapshot.labeled, LABELED), (snapshot.held, HELD_FRAMES)):
+        if ref is not None:
+            table = read_table(blobs, ref, least, columns=names)
+            tables += [table] if set(names) <= set(table.column_names) else []
+    return pa.concat_tables(tables)
 
 
 def _columns(
     passed: pa.Table, labeled: pa.Table, needs: Needs
 ) -> tuple[dict[str, Column], dict[str, Column]]:
-    """Give the columns of the pool and, as far as they are known, of the labeled frames.
+    """Give the columns of the pool and, as far as they are known, of the labeled and held frames.
 
     Both are read as one, so that a tag has one type.
     """
     n_frames = len(passed)
     known = {n for n in needs.columns if n in labeled.column_names or n not in SNAPSHOT_PART.names}
-    if TAGS not in labeled.column_names:
-        known &= set(labeled.column_names)
     columns = columns_of(passed, needs.columns - known)
     of_labeled: dict[str, Column] = {}
     if known:

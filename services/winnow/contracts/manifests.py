@@ -42,6 +42,8 @@ class Snapshot(Manifest):
     budget_ids: tuple[tuple[str, str], ...]
     """(budget kind, budget id), sorted by kind."""
     label_kind: str = CLASSIFICATION
+    held: BlobRef | None = None
+    """HELD_FRAMES of other rounds when it was taken; snapshots before did not say."""
 
 
 class Scores(Manifest):
@@ -102,7 +104,7 @@ class Batch(Manifest):
     affordable_micros: int = 0
     """What the batch could have cost at most: the fifth thing that the choice depends on."""
     held: tuple[str, ...] = ()
-    """Eligible frames of the snapshot that another round took meanwhile; the sixth. Sorted."""
+    """Frames of the snapshot that another round took meanwhile; the sixth. Sorted."""
     n_asked: int | None = None
     """Frames that an adaptive batch size came to; none: those of the policy."""
     strategy: str = ""

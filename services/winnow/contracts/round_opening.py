@@ -12,6 +12,7 @@ from winnow.contracts.snapshots import (
     gate_pool,
     holdout_digests,
     read_pool,
+    write_held,
     write_labeled,
     write_parts,
 )
@@ -181,6 +182,7 @@ def write_snapshot(blobs: Blobs, row: RoundRow, policy: Policy, world: World) ->
         holdouts=world.holdouts,
         budget_ids=world.budget_ids,
         label_kind=policy.label.kind,
+        held=write_held(blobs, pool, gated, world.taken.keys() - answers.keys()),
     )
     ref = write_manifest(blobs, snapshot, prefix=PREFIX)
     return WrittenSnapshot(ref, snapshot, gated.blocked(), len(members.members) if members else 0)

@@ -16,7 +16,14 @@ from winnow.constraints.duplicates import Positions, duplicate_clusters, represe
 from winnow.constraints.gates import Gate
 from winnow.contracts.artifacts import read_table, write_table
 from winnow.contracts.manifests import SnapshotPart
-from winnow.contracts.tables import EMBEDDED, FRAMES, HOLDOUT, LABELED_FRAMES, SNAPSHOT_PART
+from winnow.contracts.tables import (
+    EMBEDDED,
+    FRAMES,
+    HELD_FRAMES,
+    HOLDOUT,
+    LABELED_FRAMES,
+    SNAPSHOT_PART,
+)
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import SchemaMismatch
 from winnow.policy.round_sections import GateSection
@@ -164,24 +171,25 @@ def write_labeled(
     values
         Canonical JSON of the answer for each labeled frame.
     """
-    known_N = np.isin(pool.frame_ids_N, np.array(sorted(values), dtype=np.str_))
-    found = np.flatnonzero(known_N & pool.embedded_N)
+    found, columns = _by_frame(blobs, pool, gated, values.keys())
+    embedded = pool.embedded_N[found]
+    found, table = found[embedded], pa.table(columns).filter(embedded)
     if not len(found):
         return None
-    order = np.argsort(pool.frame_ids_N[found])
-    frames = _provenance(blobs, pool, found).take(pa.array(order))
-    found = found[order]
-    frame_ids = pool.frame_ids_N[found].tolist()
-    columns = {
-        "frame_id": frame_ids,
-        "label": [label_text(values[frame_id]) for frame_id in frame_ids],
-        "embedding": list(pool.embeddings_ND[found]),
-        **{name: frames[name] for name in frames.column_names},
-        "cluster": pool.frame_ids_N[gated.representative_N[found]].tolist(),
-    }
-    return write_table(
-        blobs, pa.table(columns, schema=LABELED_FRAMES), LABELED_FRAMES, prefix=PREFIX
-    )
+    labels = [label_text(values[frame_id]) for frame_id in table["frame_id"].to_pylist()]
+    vectors = pa.array(list(pool.embeddings_ND[found]), LABELED_FRAMES.field("embedding").type)
+    table = table.append_column("label", [labels]).append_column("embedding", vectors)
+    return write_table(blobs, table, LABELED_FRAMES, prefix=PREFIX)
+
+
+def write_held(
+    blobs: Blobs, pool: Pool, gated: GatedPool, frame_ids: Collection[str]
+) -> BlobRef | None:
+    """Store the provenance of frames that are on their way to a label; None if there are none."""
+    found, columns = _by_frame(blobs, pool, gated, frame_ids)
+    if not len(found):
+        return None
+    return write_table(blobs, pa.table(columns), HELD_FRAMES, prefix=PREFIX)
 
 
 def holdout_digests(blobs: Blobs, holdouts: Sequence[BlobRef]) -> frozenset[str]:
@@ -205,10 +213,24 @@ def label_text(value: str) -> str:
     return str(answer["label"]) if isinstance(answer, dict) and "label" in answer else str(answer)
 
 
+def _by_frame(
+    blobs: Blobs, pool: Pool, gated: GatedPool, frame_ids: Collection[str]
+) -> tuple[Positions, dict[str, object]]:
+    """Give positions of these frames, by frame id, and their columns of HELD_FRAMES."""
+    known_N = np.isin(pool.frame_ids_N, np.array(sorted(frame_ids), dtype=np.str_))
+    found = np.flatnonzero(known_N)
+    order = np.argsort(pool.frame_ids_N[found])
+    frames = _provenance(blobs, pool, found).take(pa.array(order))
+    found = found[order]
+    clusters = pool.frame_ids_N[gated.representative_N[found]].tolist()
+    columns = {name: frames[name] for name in frames.column_names}
+    return found, {**columns, "cluster": pa.array(clusters, pa.string())}
+
+
 def _provenance(blobs: Blobs, pool: Pool, positions: Positions) -> pa.Table:
     """Give where frames of the pool are from; positions ascend, and other shards stay unread."""
-    names = [name for name in LABELED_FRAMES.names if name in FRAMES.names and name != "frame_id"]
-    tables = []
+    names = [name for name in HELD_FRAMES.names if name in FRAMES.names]
+    tables = [FRAMES.empty_table().select(names)]
     for pos, shard in enumerate(pool.shards):
         start, end = pool.starts[pos], pool.starts[pos + 1]
         rows = positions[(positions >= start) & (positions < end)] - start

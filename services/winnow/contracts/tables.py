@@ -79,6 +79,11 @@ LABELED_FRAMES = pa.schema(
 )
 """Labels as snapshots list them now: gaps, caps and coverage count where these frames are from."""
 
+HELD_FRAMES = pa.schema(
+    [field for field in LABELED_FRAMES if field.name not in ("label", "embedding")]
+)
+"""Frames that other rounds hold and nobody has answered yet: they count there, too."""
+
 SCORES = pa.schema([("frame_id", pa.string()), ("probs", pa.list_(pa.float32()))])
 """`probs` is member-major: value of member m and class c at m * n_classes + c."""
 

@@ -126,7 +126,8 @@ class ConstraintSection(Section):
 
     gap_seconds: Annotated[float, Field(ge=0.0, le=1e7)] = Field(
         default=0.0,
-        description="Frames of one session are at least so far apart, labeled ones included.",
+        description="Frames of one session are at least so far apart, those that are labeled or "
+        "that other rounds hold included.",
     )
     caps: dict[Name, Caps] = Field(
         default={},
@@ -137,7 +138,9 @@ class ConstraintSection(Section):
         ),
     )
     caps_count_labeled: bool = Field(
-        default=False, description="Frames that have labels already count in the caps too."
+        default=False,
+        description="Frames that have labels already, or that other rounds hold, count in the caps "
+        "too.",
     )
     minimums: tuple[MinimumSection, ...] = Field(
         default=(), max_length=256, description="Classes or slices that must not starve."

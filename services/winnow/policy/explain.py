@@ -186,7 +186,7 @@ def _constraints(policy: Policy) -> Iterator[str]:
             named = ", ".join(f"{most:,} of {value}" for value, most in sorted(cap.items()))
             yield f"By {name}, at most {named}."
     if constraints.caps and constraints.caps_count_labeled:
-        yield "Frames that are labeled already count in these caps."
+        yield "Frames that are labeled or held by other rounds count in these caps."
     for minimum in constraints.minimums:
         n_asked = policy.selection.batch_size_first
         value = "(each value)" if minimum.value is None else minimum.value

@@ -49,7 +49,7 @@ class SelectionInputs:
     probs_NMC: npt.NDArray[np.float32] | None
     """[scored frames, M, C] in their order; none without a committee."""
     held: tuple[str, ...] = ()
-    """Frame ids that another round took since the snapshot."""
+    """Frame ids of the snapshot that another round took since."""
     n_asked: int | None = None
     """Frames that the policy's adaptive size came to; none: those of the policy."""
     acquisitions: tuple[str, ...] = RECORDED
@@ -71,8 +71,8 @@ class SelectionInputs:
     columns: Mapping[str, Column] = field(default_factory=dict)
     """Name → [G]: provenance, tags, scores that came with the frames, prices."""
     labeled_columns: Mapping[str, Column] = field(default_factory=dict)
-    """Name → [L]: what is known of the labeled frames; `session`, `captured_us` and `cluster`
-    keep new frames away from them."""
+    """Name → what is known of the labeled frames and of those that other rounds hold; `session`,
+    `captured_us` and `cluster` keep new frames away from them."""
     examples_ED: npt.NDArray[np.float32] | None = None
     """[E, D] Embeddings of what to look for, e.g. known failures."""
 

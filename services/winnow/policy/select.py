@@ -20,10 +20,10 @@ from winnow.policy.random_arm import draw_random_arm
 from winnow.policy.record import Decision
 from winnow.policy.switch import switch_of
 
-SELECTOR_VERSION: Final = "3"
+SELECTOR_VERSION: Final = "4"
 """Grows whenever the same inputs may give another batch."""
 HELD: Final = "held"
-"""Gate of a frame that another round took after this round's snapshot."""
+"""Gate of a frame that another round took after this round's snapshot, or a duplicate of it."""
 
 
 def propose(inputs: SelectionInputs, *, kernel: DistanceKernel | None = None) -> Proposal:
@@ -83,5 +83,6 @@ def _gates(inputs: SelectionInputs) -> Strings:
     if not inputs.held:
         return inputs.gates
     held = np.isin(inputs.frame_ids, np.array(inputs.held, dtype=np.str_))
-    gates: Strings = np.where(held, HELD, inputs.gates)
+    covered = np.isin(inputs.clusters, inputs.clusters[held]) & (inputs.gates == "")
+    gates: Strings = np.where(covered, HELD, inputs.gates)
     return gates

@@ -62,7 +62,7 @@ class Candidates:
     examples_ED: Rows | None = None
     """[E, D] Embeddings of what to look for, e.g. known failures."""
     labeled_columns: Mapping[str, Column] = field(default_factory=dict)
-    """Name → [L]: the same columns of the labeled frames."""
+    """Name → the same columns of the labeled frames, and of those on their way to a label."""
     tell_score: Callable[[float], str] = "score {:.3f}".format
     """Gives a score in words, for reasons."""
 

@@ -91,7 +91,7 @@ def test_reasons_of_the_gap_name_the_distance() -> None:
     assert gap.reason(1) == (
         "temporal_gap: 0.5 s from a chosen frame of its session, at least 2 s are asked"
     )
-    assert gap.reason(3).startswith("temporal_gap: 1 s from a labeled frame")
+    assert gap.reason(3).startswith("temporal_gap: 1 s from a labeled or held frame")
 
 
 def test_a_million_sessions_of_one_frame_are_nothing_special() -> None:

@@ -15,7 +15,7 @@ from rounds.app import app
 from rounds.settings import RoundsSettings
 from tests.unit.rounds.world import Frame, RoundsWorld
 from winnow.contracts.artifacts import read_table, write_table
-from winnow.contracts.tables import HOLDOUT, LABELED_FRAMES
+from winnow.contracts.tables import HELD_FRAMES, HOLDOUT, LABELED_FRAMES
 from winnow.contracts.topics import consumed_by
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import BadInput, Conflict, DomainError, NotFound
@@ -192,6 +192,10 @@ def test_an_overlapping_round_waits_and_leaves_out_held_frames(tmp_path: Path) -
     assert rows["twin"]["gate_detail"] == "near-duplicate of labeled or held frame a"
     assert snapshot.labeled is None
     assert snapshot.n_eligible == 3
+    assert snapshot.held is not None
+    (row,) = read_table(world.blobs, snapshot.held, HELD_FRAMES).to_pylist()
+    assert (row["frame_id"], row["cluster"]) == ("a", "a")
+    assert (row["session"], row["captured_at"]) == (rows["b"]["session"], UNKNOWN_TIME)
     narrow = RoundsWorld(tmp_path, open_max=1)
     with narrow.ledger.transaction() as tx:
         tx.records.update(ROUNDS, "r1", lambda row: replace(row, state="requested", due_at=None))
@@ -214,6 +218,7 @@ def test_labels_leave_the_pool_and_come_back_when_rejected(world: RoundsWorld) -
     assert (row["frame_id"], row["label"], len(row["embedding"])) == ("a", "a", 4)
     assert (row["session"], row["cluster"]) == (rows["b"]["session"], "a")
     assert row["captured_at"] == UNKNOWN_TIME
+    assert snapshot.held is None, "whoever has an answer is labeled, and no longer held"
 
 
 def test_the_bytes_of_a_holdout_frame_block_its_whole_cluster(world: RoundsWorld) -> None:

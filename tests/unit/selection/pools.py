@@ -16,6 +16,7 @@ from winnow.contracts.manifests import Scores, Snapshot, SnapshotPart
 from winnow.contracts.tables import (
     DETECTION_SCORES,
     EMBEDDED,
+    HELD_FRAMES,
     LABELED,
     LABELED_FRAMES,
     SCORES,
@@ -64,10 +65,12 @@ def store_pool(
     seed: int = 11,
     tags: Callable[[int], str] = lambda _: "{}",
     labeled_at: tuple[int, ...] = (),
+    held_at: tuple[int, ...] = (),
 ) -> StoredPool:
     """Store all of it, scored by a committee of the policy's kind.
 
-    `labeled_at` names frames beside which the three labeled ones were taken.
+    `labeled_at` names frames beside which the three labeled ones were taken, `held_at` such
+    beside which other rounds hold some.
     """
     rng = np.random.default_rng(seed)
     parts = [
@@ -94,6 +97,7 @@ def store_pool(
         holdouts=(),
         budget_ids=(("human_annotation", "human_annotation"),),
         label_kind=kind,
+        held=_held(blobs, held_at, tags),
     )
     scored = eligible[: len(eligible) - unscored]
     event = PoolScored(
@@ -181,17 +185,28 @@ def _labeled(
     }
     if not at:
         return write_table(blobs, pa.table(rows, schema=LABELED), LABELED, prefix="labeled")
-    rows |= {
-        "captured_at": [START + timedelta(seconds=i) for i in at],
-        "session": [f"s{i // 20}" for i in at],
-        "sensor": ["front"] * 3,
-        "vehicle": ["v1"] * 3,
-        "site": ["yard"] * 3,
-        "tags": [tags(i) for i in at],
-        "cluster": rows["frame_id"],
-    }
+    rows |= _places(at, tags) | {"cluster": rows["frame_id"]}
     table = pa.table(rows, schema=LABELED_FRAMES)
     return write_table(blobs, table, LABELED_FRAMES, prefix="labeled")
+
+
+def _held(blobs: Blobs, at: tuple[int, ...], tags: Callable[[int], str]) -> BlobRef | None:
+    if not at:
+        return None
+    ids = [frame_id(2000 + i) for i in range(len(at))]
+    table = pa.table({"frame_id": ids, "cluster": ids, **_places(at, tags)}, schema=HELD_FRAMES)
+    return write_table(blobs, table, HELD_FRAMES, prefix="held")
+
+
+def _places(at: tuple[int, ...], tags: Callable[[int], str]) -> dict[str, Any]:
+    return {
+        "captured_at": [START + timedelta(seconds=i) for i in at],
+        "session": [f"s{i // 20}" for i in at],
+        "sensor": ["front"] * len(at),
+        "vehicle": ["v1"] * len(at),
+        "site": ["yard"] * len(at),
+        "tags": [tags(i) for i in at],
+    }
 
 
 def _scores(blobs: Blobs, rng: np.random.Generator, frame_ids: list[str], kind: str) -> BlobRef:

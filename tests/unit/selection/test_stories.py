@@ -387,15 +387,17 @@ def test_scores_that_are_too_old_by_the_policy_choose_nothing(
         assert isinstance(events[0], BatchSelected)
 
 
+GAPS = (
+    "selection: {batch_size: 20, strategy: top_k}\nrandom_arm: {share: 0}\n"
+    "constraints: {gap_seconds: 2, caps: {session: 4, weather: 5}, caps_count_labeled: true}\n"
+)
+
+
 def test_gaps_and_caps_count_what_earlier_rounds_labeled(world: World) -> None:
     world.fund(100 * PRICE)
-    rules = (
-        "selection: {batch_size: 20, strategy: top_k}\nrandom_arm: {share: 0}\n"
-        "constraints: {gap_seconds: 2, caps: {session: 4, weather: 5}, caps_count_labeled: true}\n"
-    )
     pool = store_pool(
         world.blobs,
-        rules,
+        GAPS,
         labeled_at=(5, 25, 35),
         tags=lambda i: json.dumps({"weather": f"{i % 2}"}),
     )
@@ -406,7 +408,64 @@ def test_gaps_and_caps_count_what_earlier_rounds_labeled(world: World) -> None:
     assert sum(i % 2 for i in places) <= 2
     rows = read_table(world.blobs, world.batch.candidates, CANDIDATES).to_pylist()
     reasons = {int(row["frame_id"][8:], 16): row["reason"] for row in rows}
-    assert "from a labeled frame of its session" in reasons[6]
+    assert "from a labeled or held frame of its session" in reasons[6]
+    assert replay_batch(world.blobs, world.row.manifest).identical
+
+
+@pytest.mark.parametrize("labeled_at", [(), (38, 38, 38)], ids=["older labels", "labels"])
+@pytest.mark.parametrize("when", ["before the snapshot", "since", "both"])
+def test_gaps_and_caps_count_what_other_rounds_hold(
+    world: World, when: str, labeled_at: tuple[int, ...]
+) -> None:
+    world.fund(100 * PRICE)
+    before = {"before the snapshot": (5, 25, 34), "since": (), "both": (5,)}[when]
+    pool = store_pool(
+        world.blobs,
+        GAPS,
+        held_at=before,
+        labeled_at=labeled_at,
+        tags=lambda i: json.dumps({"weather": f"{i % 2}"}),
+    )
+    since = [pools.frame_id(i) for i in (5, 25, 34) if i not in before]
+    with world.ledger.transaction() as tx:
+        tx.labels.begin(
+            list(map(FrameId, since)), "classification", round_id="r0", batch_id="r0-batch",
+            actor=Actor("selection", Role.SELECTOR), evidence="{}", at=world.clock.now(),
+        )  # fmt: skip
+    world.hears(pool)
+    places = sorted(int(frame[8:], 16) for frame in world.frames)
+    assert not {4, 5, 6, 24, 25, 26, 33, 34, 35} & set(places)
+    assert sum(i // 20 == 0 for i in places) == 3
+    assert sum(i // 20 == 1 for i in places) <= 2
+    assert sum(i % 2 for i in places) <= 3
+    assert world.batch.held == tuple(sorted(since))
+    rows = read_table(world.blobs, world.batch.candidates, CANDIDATES).to_pylist()
+    reasons = {int(row["frame_id"][8:], 16): row["reason"] for row in rows}
+    assert "1 s from a labeled or held frame of its session" in reasons[6]
+    assert replay_batch(world.blobs, world.row.manifest).identical
+
+
+def test_a_frame_that_was_gated_keeps_its_gate_and_counts_if_another_round_holds_it(
+    world: World,
+) -> None:
+    world.fund(100 * PRICE)
+    pool = store_pool(world.blobs, GAPS.replace(", weather: 5", ""))
+    dark, duplicate = pools.frame_id(14), pools.frame_id(7)
+    with world.ledger.transaction() as tx:
+        tx.labels.begin(
+            [FrameId(dark), FrameId(duplicate)], "classification", round_id="r0",
+            batch_id="r0-batch", actor=Actor("selection", Role.SELECTOR), evidence="{}",
+            at=world.clock.now(),
+        )  # fmt: skip
+    world.hears(pool)
+    rows = read_table(world.blobs, world.batch.candidates, CANDIDATES).to_pylist()
+    gates = {int(row["frame_id"][8:], 16): row["gate"] for row in rows}
+    assert (gates[14], gates[7]) == ("dark", "duplicate")
+    assert gates[8] == "held", "the frame that stands for a cluster of which one is held"
+    places = {int(frame[8:], 16) for frame in world.frames}
+    assert not {6, 8, 13, 15} & places
+    assert sum(i < 20 for i in places) == 2
+    assert world.batch.held == tuple(sorted([dark, duplicate]))
     assert replay_batch(world.blobs, world.row.manifest).identical
 
 
