@@ -15,7 +15,7 @@ from typing import Any
 
 from retrain.app import app
 from winnow.adapters.kfp_compiler import compile_pipeline
-from winnow.runtime.run import main, read_settings
+from winnow.runtime.run import main
 from winnow.runtime.words import run_words, step_of
 
 
@@ -35,7 +35,6 @@ def run_step(name: str, arguments: dict[str, str]) -> str:
         "register": steps.register,
     }
     step = step_of(known, name, arguments)
-    read_settings(app.settings)
     given: dict[str, Any] = dict(arguments)
     if name == "evaluate":
         given["members"] = json.loads(arguments["members"])

@@ -4,8 +4,13 @@ from typing import Dict, List  # noqa: UP035 - kfp reads component signatures wi
 
 from kfp import dsl, kubernetes
 
+from retrain.settings import RetrainSettings
+from winnow.runtime.settings import plain_variables, secret_variables
+
 IMAGE = "winnow/retrain:0.1.0"
 """What each step runs in on a cluster; `kfp.local` runs in the environment at hand."""
+SECRETS, SETTINGS = secret_variables(RetrainSettings), plain_variables(RetrainSettings)
+"""Keys of the Secret and of the ConfigMap, and the variables that steps read them from."""
 
 
 @dsl.component(base_image=IMAGE, install_kfp_package=False)  # type: ignore[untyped-decorator]
@@ -55,6 +60,13 @@ def register(round_id: str, members: str) -> str:
     return steps.register(steps.open_context(), round_id=round_id, members=members)
 
 
+def _connect(step: dsl.PipelineTask, secret: str, config_map: str) -> None:
+    """Let a step on a cluster read its settings from there; `kfp.local` passes over it."""
+    # Optional: a pod that waits for a Secret says nothing, and never ends.
+    kubernetes.use_secret_as_env(step, secret, SECRETS, optional=True)
+    kubernetes.use_config_map_as_env(step, config_map, SETTINGS, optional=True)
+
+
 @dsl.pipeline(name="winnow-train-placed")  # type: ignore[untyped-decorator]
 def train_placed(
     orders: str,
@@ -64,6 +76,8 @@ def train_placed(
     memory_limit: str,
     node_selector: Dict[str, str],  # noqa: UP006
     tolerations: List[Dict[str, str]],  # noqa: UP006
+    connections_secret: str,
+    settings_config_map: str,
 ) -> str:
     """Train the members of one task where the run form says.
 
@@ -78,6 +92,7 @@ def train_placed(
     members.set_retry(
         num_retries=3, backoff_duration="30s", backoff_factor=2.0, backoff_max_duration="600s"
     )
+    _connect(members, connections_secret, settings_config_map)
     return members.output  # type: ignore[no-any-return]
 
 
@@ -91,6 +106,8 @@ def retrain(
     memory_limit: str = "8Gi",
     node_selector: Dict[str, str] = {},  # noqa: B006, UP006 - kfp reads defaults, none is shared
     tolerations: List[Dict[str, str]] = [],  # noqa: B006, UP006
+    connections_secret: str = "winnow-connections",
+    settings_config_map: str = "winnow-retrain",
 ) -> None:
     """Train a committee on a dataset snapshot, evaluate it on the holdout, register it.
 
@@ -106,6 +123,10 @@ def retrain(
         node_selector: Labels of the nodes to train on, for example {"pool": "gpu"}; {} is any.
         tolerations: Taints to live with, for example
             [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}].
+        connections_secret: Secret in the run's namespace whose keys ledger-url, bus-url and
+            blobs-url say what the steps connect to.
+        settings_config_map: ConfigMap there with the steps' other settings, each under the name
+            of its variable, for example WINNOW_RETRAIN_WORK_DIR.
     """
     tasks = plan(round_id=round_id, dataset=dataset)
     with dsl.ParallelFor(items=tasks.output, parallelism=8) as orders:
@@ -117,11 +138,16 @@ def retrain(
             memory_limit=memory_limit,
             node_selector=node_selector,
             tolerations=tolerations,
+            connections_secret=connections_secret,
+            settings_config_map=settings_config_map,
         )
     evaluated = evaluate(
         round_id=round_id, dataset=dataset, members=dsl.Collected(members.output)
     ).set_retry(num_retries=1)
     # Registering writes to the ledger: an answer out of a cache would be no registration.
-    register(round_id=round_id, members=evaluated.outputs["Output"]).set_retry(
+    registered = register(round_id=round_id, members=evaluated.outputs["Output"]).set_retry(
         num_retries=3, backoff_duration="10s"
-    ).set_caching_options(enable_caching=False)
+    )
+    registered.set_caching_options(enable_caching=False)
+    for step in (tasks, evaluated, registered):
+        _connect(step, connections_secret, settings_config_map)

@@ -30,6 +30,7 @@ from winnow.policy.training_section import TrainingSection
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.ledger import Ledger
+from winnow.runtime.run import read_settings
 from winnow.runtime.stating import state_facts
 from winnow.tasks.devices import chosen_device
 from winnow.tasks.task import task_named
@@ -46,8 +47,14 @@ class Context:
 
 
 def open_context() -> Context:
-    """Connect to what the environment names."""
-    settings = RetrainSettings()
+    """Connect to what the environment names.
+
+    Raises
+    ------
+    BadInput
+        Names every setting that is missing or wrong.
+    """
+    settings = read_settings(RetrainSettings)
     return Context(
         blobs=connect_blobs(settings.blobs_url.get_secret_value()),
         ledger=connect_ledger(settings.ledger_url.get_secret_value()),

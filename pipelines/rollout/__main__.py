@@ -12,7 +12,7 @@ from pathlib import Path
 
 from rollout.app import app
 from winnow.adapters.kfp_compiler import compile_pipeline
-from winnow.runtime.run import main, read_settings
+from winnow.runtime.run import main
 from winnow.runtime.words import run_words, step_of
 
 
@@ -31,7 +31,6 @@ def run_step(name: str, arguments: dict[str, str]) -> str:
         "conclude": steps.conclude,
     }
     step = step_of(known, name, arguments)
-    read_settings(app.settings)
     return step(steps.open_context(), **arguments)
 
 

@@ -54,6 +54,7 @@ from winnow.ports.clock import Clock
 from winnow.ports.committee import Committee
 from winnow.ports.deployments import Deployments
 from winnow.ports.ledger import Ledger, Transaction
+from winnow.runtime.run import read_settings
 from winnow.runtime.stating import state_facts
 
 KEPT = "trained members; the committee that served before still serves"
@@ -76,8 +77,14 @@ class Context:
 
 
 def open_context() -> Context:
-    """Connect to what the environment names."""
-    settings = RolloutSettings()
+    """Connect to what the environment names.
+
+    Raises
+    ------
+    BadInput
+        Names every setting that is missing or wrong.
+    """
+    settings = read_settings(RolloutSettings)
     blobs = connect_blobs(settings.blobs_url.get_secret_value())
     ledger = connect_ledger(settings.ledger_url.get_secret_value())
     return context_of(settings, blobs=blobs, ledger=ledger)

@@ -17,7 +17,7 @@ from winnow.domain.rows import RunRow
 from winnow.domain.tables import Table
 from winnow.ports.ledger import Ledger, Transaction
 from winnow.ports.pipeline_runner import PipelineRunner, RunState
-from winnow.runtime.settings import ServiceSettings
+from winnow.runtime.settings import ServiceSettings, variable_of
 
 REASON_CHARACTERS_MAX = 1000
 
@@ -86,10 +86,9 @@ def watch_runs(
 
 def environment_of(settings: ServiceSettings) -> dict[str, str]:
     """Give settings as the environment variables that they would be read from."""
-    prefix = settings.model_config.get("env_prefix", "")
-    values = {name: getattr(settings, name) for name in type(settings).model_fields}
-    given = {name: value for name, value in values.items() if value is not None}
-    return {f"{prefix}{name}".upper(): _text(value) for name, value in given.items()}
+    kind = type(settings)
+    values = {variable_of(kind, name): getattr(settings, name) for name in kind.model_fields}
+    return {name: _text(value) for name, value in values.items() if value is not None}
 
 
 def _last(row: RunRow, attempts_max: int) -> bool:

@@ -16,7 +16,7 @@ from winnow.domain.errors import BadInput, WinnowError
 from winnow.runtime.failures import policy_of
 from winnow.runtime.http import api_server, health_server
 from winnow.runtime.service import App, Service
-from winnow.runtime.settings import ServiceSettings
+from winnow.runtime.settings import ServiceSettings, variable_of
 from winnow.runtime.usage import tell_usage
 from winnow.runtime.worker import Worker
 from winnow.telemetry import logs
@@ -102,5 +102,4 @@ def settings_mistakes(settings: type[BaseSettings], error: ValidationError) -> l
 
 
 def _variable(settings: type[BaseSettings], location: Sequence[int | str]) -> str:
-    name = "__".join(str(part) for part in location)
-    return f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+    return variable_of(settings, "__".join(str(part) for part in location))

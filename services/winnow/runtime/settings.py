@@ -48,3 +48,37 @@ class ServiceSettings(BaseSettings):
             "blobs_url": f"file://{state_dir / 'blobs'}",
         }
         return cls(**{**urls, "log_format": "console", **changes})  # type: ignore[arg-type]
+
+
+def variable_of(settings: type[BaseSettings], name: str) -> str:
+    """Give the environment variable that a setting is read from.
+
+    Examples
+    --------
+    >>> class Settings(ServiceSettings):
+    ...     model_config = SettingsConfigDict(env_prefix="WINNOW_QA_")
+    >>> variable_of(Settings, "ledger_url")
+    'WINNOW_QA_LEDGER_URL'
+    """
+    return f"{settings.model_config.get('env_prefix', '')}{name}".upper()
+
+
+def secret_variables(settings: type[BaseSettings]) -> dict[str, str]:
+    """Give the variable of each setting that is secret, by its key in a Secret of Kubernetes.
+
+    Examples
+    --------
+    >>> secret_variables(ServiceSettings)
+    {'ledger-url': 'LEDGER_URL', 'bus-url': 'BUS_URL', 'blobs-url': 'BLOBS_URL'}
+    """
+    return {name.replace("_", "-"): variable_of(settings, name) for name in _secrets(settings)}
+
+
+def plain_variables(settings: type[BaseSettings]) -> dict[str, str]:
+    """Give the variable of each other setting, by its key in a ConfigMap: the variable itself."""
+    names = [name for name in settings.model_fields if name not in _secrets(settings)]
+    return {variable: variable for variable in (variable_of(settings, name) for name in names)}
+
+
+def _secrets(settings: type[BaseSettings]) -> list[str]:
+    return [name for name, one in settings.model_fields.items() if one.annotation is SecretStr]

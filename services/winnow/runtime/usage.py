@@ -11,6 +11,7 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 
 from winnow.contracts.topics import TOPICS, consumed_by
+from winnow.runtime.settings import variable_of
 
 HELP = (["--help"], ["-h"])
 """Words that ask for the usage."""
@@ -42,8 +43,7 @@ def service_usage(settings: type[BaseSettings]) -> str:
 
 def settings_usage(settings: type[BaseSettings]) -> str:
     """Give a line for each setting: variable, what it is, and its default if it has one."""
-    prefix = settings.model_config.get("env_prefix", "")
-    fields = {f"{prefix}{name}".upper(): one for name, one in settings.model_fields.items()}
+    fields = {variable_of(settings, name): one for name, one in settings.model_fields.items()}
     width = max(map(len, fields))
     lines = [f"  {name:<{width}}  {one.description}{_default(one)}" for name, one in fields.items()]
     return "\n".join(["Settings, read from the environment:", *lines, ""])

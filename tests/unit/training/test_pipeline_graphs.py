@@ -11,6 +11,9 @@ import pytest
 import yaml
 
 from open_round.settings import OpenRoundSettings
+from retrain.settings import RetrainSettings
+from rollout.settings import RolloutSettings
+from winnow.runtime.settings import ServiceSettings
 
 GRAPHS = ["retrain", "rollout", "open_round", "benchmark", "ab_test"]
 
@@ -91,6 +94,50 @@ def test_the_token_of_open_round_comes_from_a_secret_that_the_form_names(tmp_pat
         assert secret["optional"], "without it the step starts, and says what is missing"
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"), [("retrain", RetrainSettings), ("rollout", RolloutSettings)]
+)
+def test_every_step_reads_its_settings_from_what_the_form_names(
+    name: str, kind: type[ServiceSettings], tmp_path: Path
+) -> None:
+    graph = compiled(name, tmp_path)
+    (platform,) = documents(tmp_path / f"{name}.yaml")[1:]
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    assert set(executors) == set(graph["deploymentSpec"]["executors"])
+    fields = graph["root"]["inputDefinitions"]["parameters"]
+    assert fields["connections_secret"]["defaultValue"] == "winnow-connections"
+    assert fields["settings_config_map"]["defaultValue"] == f"winnow-{name}"
+    for label, step in executors.items():
+        (secret,), (config,) = step["secretAsEnv"], step["configMapAsEnv"]
+        for one, key in ((secret, "secretNameParameter"), (config, "configMapNameParameter")):
+            assert one["optional"], "without it the step starts, and says what is missing"
+            assert one[key]["componentInputParameter"] in inputs_beside(graph, label)
+        keys = {one["secretKey"]: one["envVar"] for one in secret["keyToEnv"]}
+        assert keys == {
+            f"{word}-url": f"{kind.model_config['env_prefix']}{word.upper()}_URL"
+            for word in ("ledger", "bus", "blobs")
+        }
+        plain = {one["envVar"] for one in config["keyToEnv"]}
+        assert plain == {one["configMapKey"] for one in config["keyToEnv"]}
+        assert {*keys.values(), *plain} == {
+            f"{kind.model_config['env_prefix']}{field}".upper() for field in kind.model_fields
+        }
+
+
+def inputs_beside(graph: dict[str, Any], label: str) -> set[str]:
+    """Give what the graph around a step has got: that is what its Secret's name comes from."""
+    (component,) = (
+        name for name, one in graph["components"].items() if one.get("executorLabel") == label
+    )
+    (inputs,) = (
+        set(inputs)
+        for inputs, dag in dags(graph)
+        for task in dag["tasks"].values()
+        if task["componentRef"]["name"] == component
+    )
+    return inputs
+
+
 def test_where_members_train_is_a_matter_of_the_run_form(tmp_path: Path) -> None:
     graph = compiled("retrain", tmp_path)
     asked = graph["root"]["inputDefinitions"]["parameters"]
@@ -101,6 +148,8 @@ def test_where_members_train_is_a_matter_of_the_run_form(tmp_path: Path) -> None
         "memory_limit": "8Gi",
         "node_selector": {},
         "tolerations": [],
+        "connections_secret": "winnow-connections",
+        "settings_config_map": "winnow-retrain",
     }
     assert all(one.get("description") for one in asked.values())
     trained_in = graph["deploymentSpec"]["executors"]["exec-train"]["container"]["resources"]
