@@ -2,10 +2,15 @@
 
 from typing import List  # noqa: UP035 - kfp reads component signatures with typing's names
 
-from kfp import dsl
+from kfp import dsl, kubernetes
+
+from benchmark.settings import BenchmarkSettings
+from winnow.runtime.settings import plain_variables, secret_variables
 
 IMAGE = "winnow/benchmark:0.1.0"
 """What each step runs in on a cluster; `kfp.local` runs in the environment at hand."""
+SECRETS, SETTINGS = secret_variables(BenchmarkSettings), plain_variables(BenchmarkSettings)
+"""Keys of the Secret and of the ConfigMap, and the variables that steps read them from."""
 DEFAULT_METHODS = (
     "random,random_warm,entropy,margin,least_confidence,bald,k_center,badge,hybrid,default"
 )
@@ -77,6 +82,8 @@ def benchmark(
     pools: str = "plain,duplicated,deduplicated",
     learner: str = "probe",
     label_price: float = 0.08,
+    connections_secret: str = "winnow-connections",
+    settings_config_map: str = "winnow-benchmark",
 ) -> None:
     """Compare query strategies with random choice on one data set.
 
@@ -90,6 +97,10 @@ def benchmark(
         pools: Some of plain, duplicated, deduplicated, apart by commas.
         learner: `probe` (a head on frozen features) or `network` (a small CNN).
         label_price: Price of one label, in the currency of your budget.
+        connections_secret: Secret in the run's namespace whose keys blobs-url and (for the data
+            `pool`) ledger-url say what the steps connect to.
+        settings_config_map: ConfigMap there with the steps' other settings, each under the name
+            of its variable, for example WINNOW_BENCHMARK_WORK_DIR.
     """
     tasks = prepare(
         data=data, encoder=encoder, methods=methods, budgets=budgets, seeds=seeds, pools=pools,
@@ -99,4 +110,8 @@ def benchmark(
     tasks.set_caching_options(enable_caching=False)
     with dsl.ParallelFor(items=tasks.output, parallelism=4, name="seeds") as task:
         results = run_seed(task=task).set_retry(num_retries=2)
-    report(results=dsl.Collected(results.output))
+    compared = report(results=dsl.Collected(results.output))
+    for step in (tasks, results, compared):
+        # Optional: a pod that waits for a Secret says nothing, and never ends.
+        kubernetes.use_secret_as_env(step, connections_secret, SECRETS, optional=True)
+        kubernetes.use_config_map_as_env(step, settings_config_map, SETTINGS, optional=True)
