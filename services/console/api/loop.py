@@ -13,6 +13,10 @@ from winnow.domain.errors import NotFound
 from winnow.domain.ids import FrameId
 from winnow.domain.tables import BATCHES, ROUNDS, BatchRow
 from winnow.policy.model import parse_policy
+from winnow.ports.ledger import Records
+
+BATCHES_TOLD = 10
+"""How many names the answer to a wrong one holds."""
 
 
 def loop_routes(desk: Desk) -> APIRouter:
@@ -68,7 +72,7 @@ def _rounds(router: APIRouter, desk: Desk) -> None:
 def _batches(router: APIRouter, desk: Desk) -> None:
     def decide(call: Call, batch_id: str) -> Document:
         with desk.ledger.snapshot() as view:
-            _batch(view.records.get(BATCHES, batch_id), batch_id)
+            _batch(view.records, batch_id)
         return desk.command(call)
 
     @router.get("/batches/{batch_id}")
@@ -76,7 +80,7 @@ def _batches(router: APIRouter, desk: Desk) -> None:
         """One batch."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:
-            return round_views.batch_document(_batch(view.records.get(BATCHES, batch_id), batch_id))
+            return round_views.batch_document(_batch(view.records, batch_id))
 
     @router.post("/batches/{batch_id}/approve", status_code=202)
     def approve(request: Request, batch_id: str, body: bodies.DecideBody) -> Document:
@@ -143,8 +147,12 @@ def _exceptions(router: APIRouter, desk: Desk) -> None:
         return desk.command(call, service=row.service)
 
 
-def _batch(row: BatchRow | None, batch_id: str) -> BatchRow:
+def _batch(records: Records, batch_id: str) -> BatchRow:
+    row = records.get(BATCHES, batch_id)
     if row is None:
-        msg = f"batch {batch_id}: expected a proposed or decided batch, found none"
+        known = sorted((one.key for one in records.find(BATCHES)), key=lambda key: (len(key), key))
+        newest = ", ".join(known[-BATCHES_TOLD:])
+        told = f"the newest are {newest}" if newest else "there is none yet"
+        msg = f"batch {batch_id}: expected a proposed or decided batch, found none; {told}"
         raise NotFound(msg)
     return row

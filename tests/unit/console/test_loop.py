@@ -143,7 +143,13 @@ def test_decisions_on_a_batch_go_to_selection(house: House) -> None:
 
 
 def test_an_unknown_batch_is_not_found(house: House) -> None:
-    assert house.refused("/v1/batches/r9-batch/approve", {})[0] == 404
+    status, _, told = house.refused("/v1/batches/0/approve", {})
+    assert status == 404
+    assert told.endswith("expected a proposed or decided batch, found none; there is none yet")
+    given_a_proposed_batch(house)
+    _, _, told = house.refused("/v1/batches/0/approve", {})
+    assert told.startswith("batch 0: expected ")
+    assert told.endswith("found none; the newest are r0-batch")
     assert house.ask("GET", "/v1/batches/r9-batch").status_code == 404
 
 
