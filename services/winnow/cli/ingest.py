@@ -149,10 +149,13 @@ def _ingest(
 
 def summary(report: IngestReport) -> list[str]:
     """Say in a few lines what was registered."""
-    lines = [
-        f"{report.source}: {report.n_frames} frames read, {report.n_pool} new in the pool "
+    told = (
+        f"{report.n_frames} frames read, {report.n_pool} new in the pool "
         f"({report.n_shards} shard(s)), {report.n_holdout} new in the holdout, "
-        f"{report.n_known} already known; {decimal(report.bytes_paid)} paid for",
+        f"{report.n_known} already known; {decimal(report.bytes_paid)} paid for"
+    )
+    lines = [
+        f"{report.source}: {told if report.n_frames else 'no frame is taken'}",
         *(f"  {note}" for note in report.notes),
     ]
     if report.class_names:

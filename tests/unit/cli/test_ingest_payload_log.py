@@ -53,7 +53,9 @@ def test_a_payload_log_of_sure_answers_gives_no_frames_and_is_no_mistake(
     log = write_log(tmp_path / "log.jsonl", *exchange("a1", classes(SURE)))
     arguments = ("ingest", log, "--format", "payload-log", "--state", funded(tmp_path / "state"))
     assert run(*arguments) == 0
-    assert "0 frames read, 0 new in the pool" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "production: no frame is taken\n" in said
+    assert "classification: 1 frame(s) answered, 1 of them surely" in said
     assert run(*arguments, "--confidence-below", 0.99) == 0
     assert "1 frames read, 1 new in the pool" in capsys.readouterr().out
     assert run("ingest", log, "--disagreement-above", 0.2, "--state", tmp_path / "other") == 2
