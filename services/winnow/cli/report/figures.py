@@ -58,6 +58,8 @@ def _svg(figure: Figure) -> str:
 
 def learning_curves(comparison: Comparison) -> str:
     """Draw a measure over labels: mean and 95 % band over seeds, and each seed thinly."""
+    from matplotlib.ticker import FixedLocator, MaxNLocator
+
     figure, (ax,) = _figure(7.6, 3.9)
     pairs = [(comparison.chosen, CHOSEN, "chosen by the policy")]
     if comparison.control is not None:
@@ -69,6 +71,10 @@ def learning_curves(comparison: Comparison) -> str:
         if len(curves.runs) > 1:
             ax.fill_between(labels, low, high, color=color, alpha=0.16, linewidth=0)
         ax.plot(labels, mean, color=color, linewidth=2, marker="o", markersize=4, label=name)
+    counts = {round(n) for curves, _, _ in pairs for n in curves.band()[0].tolist()}
+    ax.xaxis.set_major_locator(
+        MaxNLocator(integer=True) if len(counts) > 1 else FixedLocator([*counts])
+    )
     ax.set_xlabel("labels approved for training", color=INK)
     ax.set_ylabel(f"{comparison.measure.name}, holdout", color=INK)
     ax.set_ylim(bottom=max(0.0, ax.get_ylim()[0]))
