@@ -1,7 +1,8 @@
 """Train one member: the whole loop, top to bottom.
 
 On one core, 300 frames of 32 x 32 pixels and 40 epochs take about 1.2 s. Killed at any moment
-and started again with the same file, it goes on and ends with the very same weights.
+and started again with the same file, it goes on and ends with the very same weights; on a GPU,
+whose kernels may add in any order, with nearly the same.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -33,12 +34,14 @@ if TYPE_CHECKING:
     Moments = list[tuple[Tensor, Tensor]]
 
 WARMUP_STEPS = 10
+"""Steps over which the learning rate rises."""
+_ANEW = (0, math.nan, 0)  # step, loss and milliseconds of a training that has not begun
 _WEIGHTS, _EPOCH, _AUGMENT, _LAYERS = range(4)  # what a random stream is for
 
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """How to train; with data, device and threads it decides every bit of the result."""
+    """How to train; with data, threads and the kind of CPU it decides every bit of the result."""
 
     network: NetworkConfig
     seed: int
@@ -78,7 +81,7 @@ def train(
     loaders
         Threads that prepare batches while others are learned from; 0: none. Changes no bit.
     device
-        What torch computes on, `cpu` or `cuda`; bits are the same on one device only.
+        What torch computes on, `cpu` or `cuda`; on a GPU bits differ from run to run.
     open_weights
         Opens published weights, if the network starts from any.
     features
@@ -88,6 +91,8 @@ def train(
     ------
     TrainingFailed
         The loss is no number.
+    BadInput
+        Published weights cannot be read, or are none for this network.
     """
     import torch
 
@@ -108,14 +113,22 @@ def train(
     mixed = config.mixed_precision and has_fast_bfloat16(device)
 
     step, train_loss, compute_ms = _resume(file, data_sha256, network, moments)
-    started = saved = time.monotonic()
+
+    def state(**optimizer: Moments) -> Checkpoint:
+        return Checkpoint(
+            config=config.network, weights=network.state_dict(), data_sha256=data_sha256,
+            seed=config.seed, step=step, train_loss=train_loss, optimizer=optimizer,
+            compute_ms=compute_ms,
+        )  # fmt: skip
+
+    saved = time.monotonic()
+    network.train()
     while step < n_steps:
-        network.train()
         # What layers draw (dropout) comes from torch's global state: set, so that nothing is saved.
         torch.manual_seed(int(_rng(config.seed, _LAYERS, step).integers(2**63)))
         order = _rng(config.seed, _EPOCH, step // n_batches).permutation(len(examples))
         batch_of = partial(_batch, task, examples, config, order)
-        sums = []
+        means = []
         for batch in ahead(batch_of, range(step, step + n_batches), threads=loaders):
             inputs, weights, *wanted = (one.to(device) for one in batch)
             with torch.autocast(device, torch.bfloat16, enabled=mixed):
@@ -124,24 +137,18 @@ def train(
             gradients = torch.autograd.grad(loss, parameters)
             rate = config.learning_rate * _schedule(step, n_steps)
             _adamw(parameters, gradients, moments, step=step, rate=rate, decay=config.weight_decay)
-            sums.append(loss.item())
+            means.append(loss.detach())
             step += 1
-        train_loss = sum(sums) / len(sums)
+        # Not before: on a GPU each number that is read waits for all that was asked of it.
+        train_loss = sum(mean.item() for mean in means) / n_batches
         if not math.isfinite(train_loss):
             msg = f"{file.stem}: expected a finite loss, found {train_loss} after step {step}"
             raise TrainingFailed(msg)
         now = time.monotonic()
         if step == n_steps or now - saved >= checkpoint_seconds:
-            compute_ms, started, saved = compute_ms + round((now - started) * 1000), now, now
-            write_whole(file, checkpoint_bytes(Checkpoint(
-                config=config.network, weights=network.state_dict(), data_sha256=data_sha256,
-                seed=config.seed, step=step, train_loss=train_loss,
-                optimizer={"moments": moments}, compute_ms=compute_ms,
-            )))  # fmt: skip
-    return Checkpoint(
-        config=config.network, weights=network.state_dict(), data_sha256=data_sha256,
-        seed=config.seed, step=step, train_loss=train_loss, compute_ms=compute_ms,
-    )  # fmt: skip
+            compute_ms, saved = compute_ms + round((now - saved) * 1000), now
+            write_whole(file, checkpoint_bytes(state(moments=moments)))
+    return state()
 
 
 def _schedule(step: int, n_steps: int) -> float:
@@ -185,7 +192,8 @@ def _batch(
     """Give inputs, weights and what is wanted of the frames of a step; nothing else decides."""
     import torch
 
-    start = step % math.ceil(len(order) / config.batch_size) * config.batch_size
+    n_batches = math.ceil(len(order) / config.batch_size)
+    start = (step % n_batches) * config.batch_size
     rows = order[start : start + config.batch_size]
     rng = _rng(config.seed, _AUGMENT, step)
     inputs, wanted = task.batch(examples, rows, config.network, rng=rng)
@@ -209,17 +217,24 @@ def _digest(examples: Examples, config: TrainConfig) -> str:
 def _resume(
     file: Path, data_sha256: str, network: torch.nn.Module, moments: Moments
 ) -> tuple[int, float, int]:
-    """Put back weights and optimizer; a file of other data, or a damaged one, starts anew."""
+    """Put back weights and optimizer; a file that is damaged or of other data starts anew.
+
+    So does one of an earlier version of Winnow whose network had other layers.
+    """
     if not file.exists():
-        return 0, math.nan, 0
+        return _ANEW
     try:
         found = read_checkpoint(file.read_bytes(), where=str(file))
     except IntegrityError:
-        return 0, math.nan, 0
-    if found.data_sha256 != data_sha256:
-        return 0, math.nan, 0
+        return _ANEW
+    if found.data_sha256 != data_sha256 or _shapes(found.weights) != _shapes(network.state_dict()):
+        return _ANEW
     network.load_state_dict(dict(found.weights))
     for (first, second), state in zip(moments, found.optimizer["moments"], strict=True):
         first.copy_(state[0])
         second.copy_(state[1])
     return found.step, found.train_loss, found.compute_ms
+
+
+def _shapes(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+    return {name: one.shape for name, one in weights.items()}

@@ -11,7 +11,7 @@ import torch
 
 import winnow.tasks.train as loop
 from winnow.domain.errors import SchemaMismatch, TrainingFailed
-from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, restored
+from winnow.tasks.checkpoint import Checkpoint, checkpoint_bytes, read_checkpoint, restored
 from winnow.tasks.examples import Examples, examples_of
 from winnow.tasks.task import NetworkConfig
 from winnow.tasks.train import TrainConfig, train
@@ -95,7 +95,9 @@ def test_killed_in_the_middle_of_a_write_it_still_has_the_state_before(
     assert weights_of(trained(tmp_path / "killed")) == weights_of(undisturbed)
 
 
-@pytest.mark.parametrize("spoil", ["other data", "half a file", "one bit", "no text", "no state"])
+@pytest.mark.parametrize(
+    "spoil", ["other data", "half a file", "one bit", "no text", "no state", "other layers"]
+)
 def test_a_state_that_does_not_fit_starts_anew(tmp_path: Path, spoil: str) -> None:
     file = tmp_path / "m0.pt"
     if spoil == "other data":
@@ -104,14 +106,19 @@ def test_a_state_that_does_not_fit_starts_anew(tmp_path: Path, spoil: str) -> No
     elif spoil == "half a file":
         trained(file)
         file.write_bytes(file.read_bytes()[:1000])
+    elif spoil == "other layers":
+        trained(file)
+        state = read_checkpoint(file.read_bytes(), where="state")
+        weights = {f"earlier.{name}": value for name, value in state.weights.items()}
+        file.write_bytes(checkpoint_bytes(dataclasses.replace(state, weights=weights)))
     elif spoil == "no state":
         torch.save(torch.zeros(3), file)
     else:
         (layer,) = (one for one in trained(file).weights.values() if one.dim() == 2)
-        state = bytearray(file.read_bytes())
+        contents = bytearray(file.read_bytes())
         spoiled = layer.numpy().tobytes() if spoil == "one bit" else b"data_sha256"
-        state[state.index(spoiled)] ^= 0x80
-        file.write_bytes(state)
+        contents[contents.index(spoiled)] ^= 0x80
+        file.write_bytes(contents)
     assert weights_of(trained(file)) == weights_of(trained(tmp_path / "fresh"))
 
 
