@@ -109,7 +109,7 @@ class Comparison:
             self.place.groups_N,
             test_share=self.setting.test_share,
             n_splits=self.setting.n_splits,
-            rng=np.random.Generator(np.random.Philox(key=self.setting.seed, counter=2)),
+            rng=np.random.Generator(np.random.Philox(key=self.setting.seed, counter=[0, 0, 0, 2])),
         )
 
     def run(self) -> PlaceResult:

@@ -81,7 +81,7 @@ def train_detector(
 def calibration_rows(place: Place, setting: AbSetting) -> Positions:
     """Give the reference frames that fit temperatures, spread over the reference set."""
     n = round(len(place.reference) * setting.calibration_share)
-    rng = np.random.Generator(np.random.Philox(key=setting.seed, counter=1))
+    rng = np.random.Generator(np.random.Philox(key=setting.seed, counter=[0, 0, 0, 1]))
     return np.sort(rng.choice(place.reference, size=n, replace=False))
 
 
