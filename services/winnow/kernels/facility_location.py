@@ -33,6 +33,8 @@ ROWS_AT_ONCE: Final = 256
 the cache while some passes work on it."""
 EXACT_VALUES: Final = 1 << 20
 """Numbers of exact pairs held at once: 8 MiB of float64."""
+_SCALE_MAX: Final = 2.0**60
+"""Far above what embeddings need, far below what float32 can hold times a squared distance."""
 Precision = type[np.float32] | type[np.float64]
 
 
@@ -255,7 +257,8 @@ class _Glance:
         else:
             if self._similarity.kind == "distance":
                 np.sqrt(low_KT, out=low_KT)
-            low_KT *= kind(self._similarity.scale)
+            # A smaller scale keeps the bound one, an infinite one would make 0 of it no number.
+            low_KT *= kind(min(self._similarity.scale, _SCALE_MAX))
             low_KT += kind(1.0)
             np.divide(kind(1.0 + 16.0 * unit), low_KT, out=low_KT)
         low_KT -= (held_T * (1.0 - 4.0 * unit)).astype(kind)

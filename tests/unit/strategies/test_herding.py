@@ -150,3 +150,16 @@ def test_in_a_large_pool_the_best_and_a_sample_compete_and_the_batch_is_full() -
     assert len({p.pos for p in picks}) == 10
     assert sum(p.pos in set(np.argsort(-pool.scores_N)[:32].tolist()) for p in picks) >= 5
     assert len({p.pos for p in chooser.choose(pool, 600, seed=0)}) == 600
+
+
+@pytest.mark.parametrize("exponent", [-120, -70, 40])
+def test_the_unit_of_embeddings_changes_no_pick(exponent: int) -> None:
+    pool = pool_of(60)
+    assert pool.embeddings_ND is not None
+    assert pool.centers_LD is not None
+    unit = np.float32(2.0**exponent)
+    other = replace(
+        pool, embeddings_ND=pool.embeddings_ND * unit, centers_LD=pool.centers_LD * unit
+    )
+    picks, others = (Herding().choose(one, 30, seed=0) for one in (pool, other))
+    assert [pick.pos for pick in picks] == [pick.pos for pick in others]
