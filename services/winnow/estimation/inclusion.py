@@ -44,6 +44,7 @@ def inclusion_of_choices(
     The frame at place k is in if it is drawn, or if at least k - (batch_size - n_random) + 1 of
     the k frames before it are. The number of drawn ones among them is followed frame by frame:
     K·n_random steps, in a fixed order of + and *, so that the result has the same bits everywhere.
+    Of a batch as large as the population every choice is in, and nothing is followed.
 
     References
     ----------
@@ -61,6 +62,8 @@ def inclusion_of_choices(
             f"{n_random}, {batch_size}, {n_population}, {n_choices}"
         )
         raise BadInput(msg)
+    if batch_size == n_population:
+        return np.ones(n_choices)
     n_certain = batch_size - n_random
     drawn = np.arange(n_random + 1, dtype=np.float64)
     chance: Floats = np.zeros(n_random + 1)  # chance[h]: h of the frames so far are drawn

@@ -49,6 +49,13 @@ def test_contradicting_sizes_are_refused() -> None:
         inclusion_of_choices(n_choices=1, n_population=3, n_random=2, batch_size=1)
 
 
+def test_of_a_batch_as_large_as_its_pool_every_frame_is_in_whatever_is_drawn() -> None:
+    found = inclusion_of_choices(
+        n_choices=10**6, n_population=10**6, n_random=10**5, batch_size=10**6
+    )
+    assert (found == 1.0).all()
+
+
 def test_a_fleet_sized_batch_takes_no_time_to_speak_of() -> None:
     found = inclusion_of_choices(
         n_choices=2_000, n_population=100_000, n_random=200, batch_size=2_000
