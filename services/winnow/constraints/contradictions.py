@@ -55,7 +55,7 @@ def contradictions(
 
     Notes
     -----
-    Costs a pass over the frames and a sort of each slice for each constraint.
+    Costs a sort of the frames for each column, and one of each slice for each constraint.
     """
     everything = np.arange(n_frames)
     told = list(_about("batch", n, everything, constraints))
@@ -64,9 +64,9 @@ def contradictions(
         if asked > n:
             told.append(f"minimums of {part.what}: {asked} in all, the batch has {n} places")
         alone: list[str] = []
-        for slot, value in enumerate(part.value_S):
-            what, least = f"minimum of {part.what}={value}", int(part.least_S[slot])
-            alone += _about(what, least, part.positions_of(slot), constraints)
+        slices = zip(part.value_S, part.least_S.tolist(), part.positions(), strict=True)
+        for value, least, positions in slices:
+            alone += _about(f"minimum of {part.what}={value}", least, positions, constraints)
         told += alone
         if len(part.value_S) > 1 and not alone:
             together = np.flatnonzero(part.slot_N >= 0)

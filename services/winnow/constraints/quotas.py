@@ -107,9 +107,11 @@ class Minimums:
             self._scaled_for, self._scaled_S = key, _scaled(reach_S, places, self.taken_S)
         return np.maximum(self._scaled_S - self.taken_S, 0)
 
-    def positions_of(self, slot: int) -> Positions:
-        """Give the frames of one slice."""
-        return np.flatnonzero(self.slot_N == slot)
+    def positions(self) -> list[Positions]:
+        """Give the frames of each slice, ascending; costs a sort of N numbers."""
+        order_N = np.argsort(self.slot_N, kind="stable")
+        ends_S = np.cumsum(np.bincount(self.slot_N + 1, minlength=len(self.value_S) + 1))
+        return np.split(order_N, ends_S)[1:-1]
 
     @property
     def unmet(self) -> dict[str, str]:

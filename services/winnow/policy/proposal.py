@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +13,8 @@ from winnow.policy import record
 from winnow.policy.inputs import Floats, Micros, Positions, Sizes, Strings
 from winnow.policy.random_arm import arm_size
 from winnow.policy.record import Decision
+
+NOTES_MAX: Final = 100
 
 
 @dataclass(frozen=True)
@@ -56,7 +59,10 @@ class Proposal:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Say what the policy asks for and cannot be had, and which minimums are not met."""
+        """Say what the policy asks for and cannot be had, and which minimums are not met.
+
+        The first ones, and how many there are more: a minimum of every session may be a million.
+        """
         bounds, sizes = self.decision.choice.bounds, self.sizes
         notes = list(bounds.notes)
         n_shared = arm_size(self.decision.inputs.policy.random_arm.share, sizes.n_frames)
@@ -66,7 +72,9 @@ class Proposal:
                 "money buys no more of these prices"
             )
         unmet = {name: why for floor in bounds.floors for name, why in floor.unmet.items()}
-        return (*notes, *(f"minimum of {name}: {why}" for name, why in sorted(unmet.items())))
+        notes += [f"minimum of {name}: {why}" for name, why in sorted(unmet.items())]
+        n_more = len(notes) - NOTES_MAX
+        return (*notes[:NOTES_MAX], *([f"{n_more:,} more of this kind"] if n_more > 0 else ()))
 
     @property
     def why_fewer(self) -> str:

@@ -20,6 +20,7 @@ from winnow.domain.errors import BadInput
 from winnow.kernels.philox import order_of
 from winnow.policy.inputs import SelectionInputs
 from winnow.policy.needs import needs_of
+from winnow.policy.proposal import NOTES_MAX
 from winnow.policy.scores import TARGETS_STEP
 from winnow.policy.select import propose
 from winnow.policy.switch import Standing, switch_of
@@ -247,6 +248,22 @@ constraints: {caps: {session: 1}, minimums: [{column: weather, value: hail, fram
         "batch: 10 asked, at_most_per_session lets in at most 6" in n for n in proposal.notes
     )
     assert any("minimum of weather=hail: 0 of at least 2" in n for n in proposal.notes)
+
+
+def test_of_a_minimum_that_very_many_values_miss_the_first_are_noted_and_the_others_counted() -> (
+    None
+):
+    text = """
+selection: {batch_size: 10, strategy: top_k}
+random_arm: {share: 0}
+constraints: {minimums: [{column: scene, frames: 1}]}
+"""
+    scenes = np.array([f"{i:03}" for i in range(200)])
+    proposal = propose(pool(text, n=200, columns={"scene": scenes}))
+    assert len(proposal.batch) == 10
+    assert proposal.notes[0] == "minimums of scene: 200 in all, the batch has 10 places"
+    assert len(proposal.notes) == NOTES_MAX + 1
+    assert proposal.notes[-1] == "91 more of this kind"
 
 
 def test_a_column_that_nobody_gave_is_named() -> None:
