@@ -21,6 +21,7 @@ from winnow.tasks.blocks import Block, decoded_blocks, pixel_blocks
 from winnow.tasks.checkpoint import read_checkpoint, restored
 from winnow.tasks.examples import Pixels, stacked
 from winnow.tasks.executors import Executor, Loop, Networks, fastest_executor
+from winnow.tasks.memory import keep_freed_memory
 from winnow.tasks.task import NetworkConfig, Outputs, Said, Task
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ class CommitteeModel:
         if len(known) != 1 or next(iter(known))[3] != tuple(class_names):
             msg = f"committee: expected members of one kind and size for {tuple(class_names)}, "
             raise SchemaMismatch(msg + f"found (kind, height, width, classes) {sorted(known)}")
+        keep_freed_memory()
         self._members = tuple(members)
         self._executor: Executor | None = None
         self._computing = threading.Lock()

@@ -8,6 +8,7 @@ So a committee tries them on networks of its own shape, once in a process.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ import numpy as np
 from winnow.tasks.blocks import FRAMES_AT_ONCE
 from winnow.tasks.examples import Pixels
 from winnow.tasks.grouping import grouped_network, stacked_call
-from winnow.tasks.predict import batches_of, outputs_of
+from winnow.tasks.predict import BATCH_BYTES, batches_of, outputs_of
 from winnow.tasks.task import NetworkConfig, Outputs, Task, task_named
 
 if TYPE_CHECKING:
@@ -128,9 +129,21 @@ class AsOne:
                 inputs = task.inputs(pixels[rows], config).to(self._networks.device)
                 # A single frame goes through other code of the engine, with other last bits.
                 call = self._call if len(inputs) > 1 else self._one_by_one
-                for part, outputs in zip(parts, call(inputs), strict=True):
-                    part.append(outputs.float().cpu().numpy())
+                for piece in inputs.tensor_split(self._n_pieces(pixels[rows])):
+                    for part, outputs in zip(parts, call(piece), strict=True):
+                        part.append(outputs.float().cpu().numpy())
         return [np.concatenate(part) for part in parts]
+
+    def _n_pieces(self, batch: Pixels) -> int:
+        """Say how often to cut a batch so that all networks' values need the room of one's.
+
+        On a CPU these values would leave the caches, and the allocator would give their memory
+        back to the system after each batch. No piece is a single frame unless the batch is.
+        """
+        if self._networks.device != "cpu":
+            return 1
+        wanted = math.ceil(batch.nbytes * len(self._networks.networks) / BATCH_BYTES)
+        return max(1, min(wanted, len(batch) // 2))
 
     def _one_by_one(self, inputs: torch.Tensor) -> Sequence[torch.Tensor]:
         task = self._networks.tasks[0]

@@ -7,7 +7,14 @@ import pytest
 import torch
 
 from winnow.tasks.committee import CommitteeModel, LoadedMember
-from winnow.tasks.executors import Networks, fastest_executor, fastest_of, make_executor
+from winnow.tasks.executors import (
+    AsOne,
+    Loop,
+    Networks,
+    fastest_executor,
+    fastest_of,
+    make_executor,
+)
 from winnow.tasks.predict import outputs_of
 from winnow.tasks.task import NetworkConfig, task_named
 
@@ -67,6 +74,31 @@ def test_no_frames_give_empty_outputs() -> None:
         assert one is not None
         assert other is not None
         assert one.shape == other.shape == (0, 3)
+
+
+@pytest.mark.parametrize(
+    ("side", "n_frames", "expected"),
+    [(96, 40, [10, 9, 9, 9, 3]), (256, 8, [3, 2, 3]), (256, 6, [3, 2])],
+)
+def test_values_of_all_networks_need_the_room_of_one(
+    side: int, n_frames: int, expected: list[int]
+) -> None:
+    """And no frame is alone, which would give other bits, unless the loop's batch is one frame."""
+    config = NetworkConfig("classification", CLASSES, side, side, 4, MEAN, STD)
+    of = networks(config, config, config, config)
+    asked = []
+
+    def call(inputs: torch.Tensor) -> list[torch.Tensor]:
+        asked.append(len(inputs))
+        return [task.outputs(net, inputs) for task, net in zip(of.tasks, of.networks, strict=True)]
+
+    pixels = frames(config, n_frames)
+    found = AsOne(of, call).outputs(pixels)
+    assert asked == expected
+    for outputs, alone in zip(found, Loop(of).outputs(pixels), strict=True):
+        assert outputs is not None
+        assert alone is not None
+        np.testing.assert_allclose(outputs, alone, rtol=1e-4, atol=1e-4)
 
 
 def test_networks_of_several_shapes_are_asked_one_by_one() -> None:
