@@ -124,16 +124,16 @@ class KServeCommittee:
         if not frames:
             msg = "frames: expected at least one, found none"
             raise BadInput(msg)
-        chunks = list(_chunks(frames, self._calls))
         courses = [_Course() for _ in served.endpoints]
-        asked = [
-            [
-                served.pool.submit(self._ask, served, endpoint, course, chunk)
-                for endpoint, course in zip(served.endpoints, courses, strict=True)
-            ]
-            for chunk in chunks
-        ]
         try:
+            # The first request is on its way while frames of the last are still being read.
+            asked = [
+                [
+                    served.pool.submit(self._ask, served, endpoint, course, chunk)
+                    for endpoint, course in zip(served.endpoints, courses, strict=True)
+                ]
+                for chunk in _chunks(frames, self._calls)
+            ]
             answers = [[one.result() for one in row] for row in asked]
         finally:
             for course in courses:
@@ -248,15 +248,17 @@ class KServeCommittee:
 
 def _chunks(frames: Sequence[bytes], calls: Calls) -> Iterator[Sequence[bytes]]:
     """Cut so that no request is longer than the calls allow; one frame always goes."""
-    start, size = 0, 0
-    for pos, frame in enumerate(frames):
-        full = pos - start == calls.frames_per_request
-        if pos > start and (full or size + len(frame) > calls.bytes_per_request_max):
-            yield frames[start:pos]
-            start, size = pos, 0
+    chunk: list[bytes] = []
+    size = 0
+    for frame in frames:
+        full = len(chunk) == calls.frames_per_request
+        if chunk and (full or size + len(frame) > calls.bytes_per_request_max):
+            yield chunk
+            chunk, size = [], 0
+        chunk.append(frame)
         size += len(frame)
-    if start < len(frames):
-        yield frames[start:]
+    if chunk:
+        yield chunk
 
 
 def _note_missing(served: _Served, courses: Sequence[_Course]) -> None:

@@ -73,6 +73,11 @@ class Committee(Protocol):
     def score(self, version: CommitteeVersion, frames: Sequence[bytes]) -> CommitteeAnswer:
         """Score encoded images (as stored); a partial answer names who answered.
 
+        Parameters
+        ----------
+        frames
+            May be on their way yet: who looks at one waits, or is told by what `Blobs.get` raises.
+
         Raises
         ------
         Retryable

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
@@ -57,19 +59,50 @@ def decoded_blocks(frames: Sequence[bytes], *, height: int, width: int) -> Itera
         yield ahead.result()
 
 
-def read_ahead(blobs: Blobs, refs: Sequence[BlobRef], *, size: int) -> Iterator[list[bytes]]:
-    """Give frames' bytes, so many at once; the next ones are read meanwhile, several at a time.
+class Frames(Sequence[bytes]):
+    """Frames' bytes, which are there when somebody looks at them.
 
-    At most twice `size` frames are in memory. Raises what `Blobs.get` raises.
+    Parameters
+    ----------
+    waits
+        Each gives a frame, or raises what `Blobs.get` raises.
     """
-    starts = range(0, len(refs), size)
+
+    def __init__(self, waits: Sequence[Callable[[], bytes]]) -> None:
+        self._waits = waits
+
+    def __len__(self) -> int:
+        return len(self._waits)
+
+    @overload
+    def __getitem__(self, rows: int) -> bytes: ...
+    @overload
+    def __getitem__(self, rows: slice) -> list[bytes]: ...
+    def __getitem__(self, rows: int | slice) -> bytes | list[bytes]:
+        """Wait for one frame, or for some."""
+        if isinstance(rows, slice):
+            return [wait() for wait in self._waits[rows]]
+        return self._waits[rows]()
+
+
+def read_ahead(blobs: Blobs, refs: Sequence[BlobRef], *, size: int) -> Iterator[Frames]:
+    """Give frames, so many at once, while they and the next ones are read, several at a time.
+
+    At most twice `size` frames are in memory. Files of this machine are read by whoever looks at
+    them: handing a small one from thread to thread costs four times as much as reading it.
+    """
+    here = len(refs) > 0 and blobs.local_path(refs[0]) is not None
     with ThreadPoolExecutor(max_workers=READERS, thread_name_prefix="read") as pool:
-        ahead: list[Future[bytes]] = []
-        for start in (*starts, len(refs)):
+
+        def begun(ref: BlobRef) -> Callable[[], bytes]:
+            return partial(blobs.get, ref) if here else pool.submit(blobs.get, ref).result
+
+        ahead = Frames([])
+        for start in (*range(0, len(refs), size), len(refs)):
             block = ahead
-            ahead = [pool.submit(blobs.get, ref) for ref in refs[start : start + size]]
+            ahead = Frames([begun(ref) for ref in refs[start : start + size]])
             if start:
-                yield [one.result() for one in block]
+                yield block
 
 
 def pixel_blocks(pixels: Pixels, sizes_N2: npt.NDArray[np.int64]) -> Iterator[Block]:

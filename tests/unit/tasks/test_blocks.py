@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -35,16 +36,46 @@ def test_a_frame_far_behind_that_is_none_is_told() -> None:
         list(decoded_blocks(frames, height=8, width=8))
 
 
+class Far(FileBlobs):
+    """A store whose files are not on this machine."""
+
+    def local_path(self, ref: BlobRef) -> Path | None:
+        return None
+
+
+@pytest.mark.parametrize("store", [FileBlobs, Far])
 @pytest.mark.parametrize("n", [0, 1, 4, 9])
-def test_bytes_come_in_order_so_many_at_once(n: int, tmp_path: Path) -> None:
-    blobs = FileBlobs(tmp_path)
+def test_bytes_come_in_order_so_many_at_once(
+    n: int, store: type[FileBlobs], tmp_path: Path
+) -> None:
+    blobs = store(tmp_path)
     _, refs = put_frames(blobs, 0, n)
     blocks = list(read_ahead(blobs, refs, size=4))
     assert [len(block) for block in blocks] == [4] * (n // 4) + ([n % 4] if n % 4 else [])
-    assert [data for block in blocks for data in block] == [blobs.get(ref) for ref in refs]
+    expected = [blobs.get(ref) for ref in refs]
+    assert [data for block in blocks for data in block] == expected
+    assert [data for block in blocks for data in block[:]] == expected
 
 
-def test_bytes_that_are_gone_are_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("store", [FileBlobs, Far])
+def test_bytes_that_are_gone_are_told_to_who_looks(store: type[FileBlobs], tmp_path: Path) -> None:
     gone = BlobRef("files", "frames/gone", "0" * 64, 1, "image/png")
+    (block,) = read_ahead(store(tmp_path), [gone], size=4)
     with pytest.raises(NotFound):
-        list(read_ahead(FileBlobs(tmp_path), [gone], size=4))
+        block[0]
+
+
+def test_a_far_store_is_asked_for_the_next_frames_while_one_waits(tmp_path: Path) -> None:
+    asked = threading.Event()
+
+    class Slow(Far):
+        def get(self, ref: BlobRef) -> bytes:
+            if ref == refs[0]:
+                assert asked.wait(timeout=60), "nobody asked for the frames of the next block"
+            if ref == refs[2]:
+                asked.set()
+            return super().get(ref)
+
+    blobs = Slow(tmp_path)
+    _, refs = put_frames(blobs, 0, 4)
+    assert [len(block[:]) for block in read_ahead(blobs, refs, size=2)] == [2, 2]
