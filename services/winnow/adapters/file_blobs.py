@@ -61,14 +61,19 @@ class FileBlobs:
 
     def get(self, ref: BlobRef) -> bytes:
         """Give the bytes, verified."""
-        with self._open(ref) as source, _retryable(self._path(ref)):
+        path = self._found(ref)
+        # Unbuffered: frames are many and small, and each further call of the system lets other
+        # threads in.
+        with _retryable(path), path.open("rb", buffering=0) as source:
             data = source.read()
         verify(ref, sha256=sha256_of(data), size_bytes=len(data))
         return data
 
     def open(self, ref: BlobRef) -> BinaryIO:
         """Give the file itself, verified, at its beginning."""
-        source = self._open(ref)
+        path = self._found(ref)
+        with _retryable(path):
+            source = path.open("rb")
         try:
             _verify_file(source, ref)
         except BaseException:
@@ -102,13 +107,12 @@ class FileBlobs:
     def _path(self, ref: BlobRef) -> Path:
         return self._root / check_key(ref.key)
 
-    def _open(self, ref: BlobRef) -> BinaryIO:
+    def _found(self, ref: BlobRef) -> Path:
         path = self._path(ref)
         if ref.bucket != BUCKET or not path.is_file():
             msg = f"{ref.bucket}/{ref.key}: expected a file at {path}, found none"
             raise NotFound(msg)
-        with _retryable(path):
-            return path.open("rb")
+        return path
 
 
 def _verify_file(source: BinaryIO, ref: BlobRef) -> None:

@@ -90,14 +90,15 @@ def _upright(image: Image) -> Image:
     from PIL import ImageOps
     from PIL.Image import fromarray
 
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in _DEEP:
+    ImageOps.exif_transpose(image, in_place=True)
+    if image.mode in _DEEP:
         # Pillow would cut at 255, so that all but the darkest grey is white.
-        return fromarray((np.asarray(upright) >> 8).astype(np.uint8)).convert("RGB")
-    if upright.mode in ("I", "F"):
-        msg = f"expected 8 or 16 bits of a channel, found 32 (mode {upright.mode})"
+        return fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
+    if image.mode in ("I", "F"):
+        msg = f"expected 8 or 16 bits of a channel, found 32 (mode {image.mode})"
         raise BadInput(msg)
-    return upright.convert("RGB")
+    # Most frames are RGB and upright: they are not copied.
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def _opened(data: bytes, pixels_max: int, job: Callable[[Image], R]) -> R:
