@@ -31,6 +31,7 @@ from winnow.domain.ids import CommitteeVersion
 from winnow.ports.deployments import Part
 from winnow.tasks.committee import CommitteeModel
 from winnow.tasks.executors import Networks, fastest_of, make_executor
+from winnow.tasks.memory import keep_freed_memory
 from winnow.tasks.part_scoring import score_part
 from winnow.tasks.task import NetworkConfig, task_named
 
@@ -51,6 +52,7 @@ SHAPES = (
 
 def run() -> list[dict[str, object]]:
     """Give the rows of all comparisons."""
+    keep_freed_memory()  # as every committee does
     rows = [one for shape in SHAPES for one in _ways(*shape)]
     with tempfile.TemporaryDirectory() as folder:
         blobs = FileBlobs(Path(folder) / "blobs")
@@ -114,16 +116,24 @@ def _decoding(
 
 def _scoring_of(blobs: FileBlobs, members: BlobRef, frames: list[bytes]) -> Callable[[], object]:
     committee, part = LocalCommittee(blobs), _part(blobs, frames)
-    return lambda: score_part(
-        blobs,
-        committee,
-        part,
-        version=VERSION,
-        members=members,
-        n_classes=len(CLASSES),
-        frames_per_call=256,
-        prefix="scores",
-    )
+
+    def scored() -> None:
+        found = score_part(
+            blobs,
+            committee,
+            part,
+            version=VERSION,
+            members=members,
+            n_classes=len(CLASSES),
+            frames_per_call=256,
+            prefix="scores",
+        )
+        # What lies there already would not be written again.
+        path = blobs.local_path(found.scores)
+        assert path is not None
+        path.unlink()
+
+    return scored
 
 
 def _over_grpc(
