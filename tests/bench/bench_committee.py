@@ -105,7 +105,7 @@ def _decoding(
         ]
         if family == "classification":
             jobs.append(_scoring_of(blobs, members, frames))
-        (decoded, in_memory, *stored) = best_of(5, *jobs)
+        (decoded, in_memory, *stored) = best_of(9, *jobs)
     title = f"4 members, {family} at {side} px, {n_frames} JPEGs"
     yield row(f"{title}: decode", decoded, "pixels in memory", in_memory, goal=DECODING)
     for seconds in stored:
