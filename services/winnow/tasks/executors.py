@@ -1,8 +1,8 @@
 """How the networks of a committee go through a batch: one after the other, side by side, or as one.
 
 Which is fastest depends on the networks and on the machine. Of committees measured on one core,
-one convolution whose groups are the members took 0.3 to 0.65 of the loop's time where members have
-few channels, and 2.4 times as long where they have many; `vmap` took 1.1 to 5 times as long.
+one convolution whose groups are the members took 0.35 to 0.8 of the loop's time where members have
+few channels, and 1.1 times as long where they have many; `vmap` took 1 to 3 times as long.
 So a committee tries them on networks of its own shape, once in a process.
 """
 
