@@ -28,7 +28,7 @@ from winnow.domain.blob_ref import BlobRef
 from winnow.domain.errors import TrainingFailed
 from winnow.domain.ids import RoundId, committee_version_of, derived_uuid
 from winnow.estimation import effective_sample_size
-from winnow.policy.model import Policy, parse_policy
+from winnow.policy.model import Policy, stored_policy
 from winnow.ports.blobs import Blobs
 from winnow.stopping import mean_normalised_entropy
 from winnow.tasks.committee import load_member
@@ -58,7 +58,7 @@ def evaluated_members(
         Fewer members trained and answer soundly than the policy asks for.
     """
     snapshot = read_manifest(blobs, dataset, Dataset)
-    policy = parse_policy(blobs.get(snapshot.policy))
+    policy = stored_policy(blobs.get(snapshot.policy))
     learned, examples = unpack(blobs, trained[0].train)
     kept_out = calibration_mask(learned, examples, policy.training.calibration_share)
     labels = labels_by_class(examples.values, snapshot.class_names)

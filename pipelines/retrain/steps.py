@@ -25,7 +25,7 @@ from winnow.domain.events import RoundTrained
 from winnow.domain.ids import CommitteeVersion, RoundId, derived_uuid
 from winnow.domain.rows import ModelRow
 from winnow.domain.tables import MODELS
-from winnow.policy.model import parse_policy
+from winnow.policy.model import stored_policy
 from winnow.policy.training_section import TrainingSection
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
@@ -75,7 +75,7 @@ def plan(context: Context, *, round_id: str, dataset: str) -> list[str]:
     """
     blobs = context.blobs
     snapshot = read_manifest(blobs, read_reference(dataset), Dataset)
-    training = parse_policy(blobs.get(snapshot.policy)).training
+    training = stored_policy(blobs.get(snapshot.policy)).training
     train, learned = pack(
         blobs, training_labels(blobs, snapshot), _recipe(snapshot, training, round_id, strict=True)
     )

@@ -47,7 +47,7 @@ from winnow.domain.events import CommitteeRolled, Event, RoundHalted, Stage
 from winnow.domain.ids import CommitteeVersion, RoundId
 from winnow.domain.rows import CommitteeRow
 from winnow.domain.tables import COMMITTEES, ROUNDS
-from winnow.policy.model import parse_policy
+from winnow.policy.model import stored_policy
 from winnow.policy.rollout_section import RolloutSection
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
@@ -264,7 +264,7 @@ def _n_holdout(blobs: Blobs, manifest: Members) -> int:
 def _section(context: Context, tx: Transaction, round_id: str) -> RolloutSection:
     """Give what the round's policy says; a committee of no round is judged by the defaults."""
     row = tx.records.get(ROUNDS, round_id)
-    return RolloutSection() if row is None else parse_policy(context.blobs.get(row.policy)).rollout
+    return RolloutSection() if row is None else stored_policy(context.blobs.get(row.policy)).rollout
 
 
 def _fact(row: CommitteeRow, refusal: str) -> Event:

@@ -43,7 +43,7 @@ from winnow.domain.tables import (
 )
 from winnow.evidence.artifact import Producer
 from winnow.evidence.pre_annotation import PreAnnotationRecord
-from winnow.policy.model import Policy, parse_policy
+from winnow.policy.model import Policy, stored_policy
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.labeling_tool import Answer, LabelingTool
@@ -262,7 +262,7 @@ def _batches(view: Transaction, ports: Ports, batch_ids: set[str]) -> dict[str, 
 
 
 def _policy(ports: Ports, batch: Batch) -> Policy:
-    return parse_policy(ports.blobs.get(batch.policy), where=batch.policy.key)
+    return stored_policy(ports.blobs.get(batch.policy), where=batch.policy.key)
 
 
 def _patience(policy: Policy) -> timedelta:

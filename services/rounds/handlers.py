@@ -44,7 +44,7 @@ from winnow.domain.tables import (
     ExceptionRow,
     RoundRow,
 )
-from winnow.policy.model import Policy, parse_policy
+from winnow.policy.model import Policy, parse_policy, stored_policy
 from winnow.policy.rounds import ENDED, closed_round, next_round, opened_once, waits_for_rounds
 from winnow.policy.stopping import stop_record, verdicts_of
 from winnow.ports.blobs import Blobs
@@ -118,7 +118,7 @@ def on_open_tick(*, tx: Transaction, ports: Ports) -> Sequence[Event]:
         if not requested or _pauses(requested[0], ports):
             return []
         row = requested[0]
-        policy = parse_policy(ports.blobs.get(row.policy), where=row.policy.key)
+        policy = stored_policy(ports.blobs.get(row.policy), where=row.policy.key)
         waits = waits_for_rounds(rounds, open_max=ports.open_max) or why_not_yet(view)
         world = None if waits else look(view, policy)
     if world is None:
@@ -137,7 +137,7 @@ def on_committee_rolled(
     members = read_manifest(ports.blobs, event.members, Members)
     with ports.ledger.snapshot() as view:
         row = _existing(view, event.round_id)
-        policy = parse_policy(ports.blobs.get(row.policy), where=row.policy.key)
+        policy = stored_policy(ports.blobs.get(row.policy), where=row.policy.key)
         others = [other for other in view.records.find(ROUNDS) if other.key != row.key]
         rounds = [*others, closed_round(row, members.metrics)]
         progress = progress_after(view, ports.blobs, rounds, policy, newest=members)

@@ -31,7 +31,7 @@ from winnow.domain.ids import (
 from winnow.domain.money import Commit
 from winnow.domain.rows import ScoringRunRow
 from winnow.domain.tables import SCORING_RUNS
-from winnow.policy.model import parse_policy
+from winnow.policy.model import stored_policy
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.committee import Committee
@@ -50,7 +50,7 @@ def on_round_opened(
     if snapshot.members is None:
         RUNS.labels("none").inc()
         return [nothing_scored(event, snapshot)]
-    deadline = parse_policy(blobs.get(event.policy)).scoring.deadline_minutes
+    deadline = stored_policy(blobs.get(event.policy)).scoring.deadline_minutes
     row = ScoringRunRow(
         key=event.round_id,
         state="scoring",
@@ -113,7 +113,7 @@ def _again(
     newest = newest_committee(view)
     if newest is None or newest.key == row.committee_version:
         return None
-    section = parse_policy(blobs.get(row.policy)).scoring
+    section = stored_policy(blobs.get(row.policy)).scoring
     reason = why_score_again(view, blobs, section.rescoring, row.committee_version)
     if not reason or row.n_again >= section.rescoring.again_max or not _affords(view, row):
         return None
@@ -208,7 +208,7 @@ def _close(
     stored = tx.records.get(SCORING_RUNS, row.key)
     if stored is None or stored.state != "scoring" or stored.n_again != row.n_again:
         return []  # another process was faster; what it stated counts
-    section = parse_policy(blobs.get(row.policy)).scoring
+    section = stored_policy(blobs.get(row.policy)).scoring
     reason = halted or shortfall(row, section, n_scored, snapshot.n_eligible)
     state = "incomplete" if reason else "scored"
     tx.records.update(

@@ -40,7 +40,7 @@ from winnow.domain.tables import BATCHES, ROUNDS, TASKS, BatchRow, CommandRow
 from winnow.evidence.annotation_batch import TaskOrder
 from winnow.evidence.artifact import Producer
 from winnow.kernels.protocol import DistanceKernel
-from winnow.policy.model import Policy, parse_policy
+from winnow.policy.model import Policy, stored_policy
 from winnow.ports.blobs import Blobs
 from winnow.ports.clock import Clock
 from winnow.ports.ledger import Ledger, Transaction
@@ -69,7 +69,7 @@ def on_pool_scored(event: PoolScored, *, tx: Transaction, ports: Ports) -> Seque
     """
     if event.kind is ScoreKind.COMMITTEE and event.scores is None:
         return [_halted(event.round_id, "the pool was scored by a committee, but without scores")]
-    policy = parse_policy(ports.blobs.get(event.policy), where=event.policy.key)
+    policy = stored_policy(ports.blobs.get(event.policy), where=event.policy.key)
     snapshot = read_manifest(ports.blobs, event.snapshot, Snapshot)
     batch_id = batch_id_of(event.round_id)
     with ports.ledger.snapshot() as view:
@@ -217,7 +217,7 @@ def _prepare(
 
 
 def _order(batch: Batch, manifest: BlobRef, by: str, ports: Ports) -> _Order:
-    policy = parse_policy(ports.blobs.get(batch.policy), where=batch.policy.key)
+    policy = stored_policy(ports.blobs.get(batch.policy), where=batch.policy.key)
     at = ports.clock.now()
     due_at = at + timedelta(hours=policy.label.task_timeout_hours)
     tasks = orders_of(ports.blobs, batch)

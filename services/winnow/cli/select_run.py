@@ -25,7 +25,7 @@ from winnow.cli.select_output import (
 from winnow.domain.errors import BadInput
 from winnow.domain.labels import DETECTION
 from winnow.kernels.backend import kernel_of
-from winnow.policy.model import Policy
+from winnow.policy.model import STORED, Policy
 from winnow.policy.proposal import Proposal
 from winnow.policy.replay import Table, first_difference
 from winnow.policy.select import SELECTOR_VERSION, propose
@@ -119,7 +119,7 @@ def _question_of(folder: Path, manifest: Mapping[str, Any], given: Mapping[str, 
         for name, known in manifest["inputs"].items()
     }
     return Question(
-        policy=Policy.model_validate(manifest["policy"]),
+        policy=Policy.model_validate(manifest["policy"], context=STORED),
         class_names=tuple(manifest["class_names_given"]),
         budget_micros=manifest["budget_micros"],
         seed=manifest["seed"],

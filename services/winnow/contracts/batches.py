@@ -35,7 +35,7 @@ from winnow.domain.ids import RoundId, batch_id_of, round_number_of
 from winnow.domain.labels import CLASSIFICATION, DETECTION
 from winnow.policy.constraining import CAPTURED
 from winnow.policy.inputs import SelectionInputs
-from winnow.policy.model import parse_policy
+from winnow.policy.model import stored_policy
 from winnow.policy.needs import Needs, needs_of
 from winnow.policy.proposal import Proposal
 from winnow.policy.select import SELECTOR_VERSION
@@ -73,7 +73,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
     Only embeddings of frames that pass the gates are read, and only if the strategy needs them;
     memory is that of these arrays and one part.
     """
-    policy = parse_policy(blobs.get(sources.policy), where=sources.policy.key)
+    policy = stored_policy(blobs.get(sources.policy), where=sources.policy.key)
     snapshot = read_manifest(blobs, sources.snapshot, Snapshot)
     scores = None if sources.scores is None else read_manifest(blobs, sources.scores, Scores)
     detects = snapshot.label_kind == DETECTION

@@ -50,7 +50,7 @@ from winnow.domain.labels import LabelState, Transition
 from winnow.domain.money import BudgetKind
 from winnow.domain.tables import PROMOTIONS, QA_BATCHES, QA_ITEMS
 from winnow.evidence.artifact import Artifact, Producer
-from winnow.policy.model import Policy, parse_policy
+from winnow.policy.model import Policy, stored_policy
 from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Transaction
 
@@ -88,7 +88,7 @@ def open_case(
 ) -> Case:
     """Read what a batch is worked by."""
     batch = read_manifest(blobs, row.manifest, Batch)
-    policy = parse_policy(blobs.get(batch.policy), where=batch.policy.key)
+    policy = stored_policy(blobs.get(batch.policy), where=batch.policy.key)
     return Case(row, batch, policy, blobs, producer, now, chunk)
 
 

@@ -20,7 +20,7 @@ from winnow.domain.tables import (
     TASKS,
     RoundRow,
 )
-from winnow.policy.model import parse_policy
+from winnow.policy.model import stored_policy
 from winnow.policy.rounds import UNDER_WAY, waits_for_rounds
 from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Records, Transaction
@@ -120,7 +120,7 @@ def _after_opening(records: Records, blobs: Blobs, row: RoundRow, *, is_dead: bo
 def _needs_steward(qa: QaBatchRow, row: RoundRow, blobs: Blobs) -> bool:
     if qa.stage != "steward" or qa.decided_by:
         return False
-    policy = parse_policy(blobs.get(row.policy), where=row.policy.key)
+    policy = stored_policy(blobs.get(row.policy), where=row.policy.key)
     return bool(qa.reason) or policy.qa.promotion == "person"
 
 

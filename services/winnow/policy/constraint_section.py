@@ -16,7 +16,7 @@ from pydantic import (
 from pydantic_core import PydanticCustomError
 
 from winnow.constraints.task_allocation import allocate
-from winnow.policy.section import Name, Section
+from winnow.policy.section import Name, Section, Share
 
 MODALITY = "modality"
 """A column of what `scores.modalities` ask for, several joined by `+`; empty if none does."""
@@ -47,8 +47,7 @@ def _kind_of(cap: object) -> str:
 
 
 Caps = Annotated[
-    Annotated[int, Field(ge=1, le=10**7), Tag("frames")]
-    | Annotated[dict[Value, Cap], Tag("by_value")],
+    Annotated[Cap, Tag("frames")] | Annotated[dict[Value, Cap], Tag("by_value")],
     Discriminator(_kind_of),
 ]
 
@@ -65,9 +64,7 @@ class MinimumSection(Section):
     frames: Annotated[int, Field(ge=1, le=10**7)] | None = Field(
         default=None, description="Least number of frames."
     )
-    share: Annotated[float, Field(gt=0.0, le=1.0)] | None = Field(
-        default=None, description="Or least part of the batch."
-    )
+    share: Share | None = Field(default=None, description="Or least part of the batch.")
 
     @model_validator(mode="after")
     def _is_one(self) -> Self:

@@ -107,6 +107,7 @@ def contradictions(policy: Sections) -> list[Contradiction]:
         *_kinds(policy),
         *_attempts(policy),
         *_cold_start(policy),
+        *_caps(policy),
         *_minimums(policy),
         *_classes(policy),
         *_allocation(policy),
@@ -188,6 +189,14 @@ def _cold_start(policy: Sections) -> list[Contradiction]:
     names = ", ".join(cold_names(policy.scores))
     text = f"expected one of {names}, found {choice.name}: it needs a committee's answers"
     return [Contradiction((("selection", "cold_start"), ("scores",)), text)]
+
+
+def _caps(policy: Sections) -> list[Contradiction]:
+    text = "expected at least 1 of every value, found 0: no frame could be chosen"
+    caps = policy.constraints.caps
+    return [
+        Contradiction((("constraints", "caps", name),), text) for name in caps if not caps[name]
+    ]
 
 
 def _minimums(policy: Sections) -> Iterator[Contradiction]:

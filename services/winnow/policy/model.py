@@ -40,6 +40,8 @@ from winnow.policy.training_section import TrainingSection
 
 CONTRADICTIONS = "contradictions"
 """Type of the validation error that carries them."""
+STORED = "stored"
+"""Validation context of a policy that a round has already."""
 
 
 class Policy(Section):
@@ -76,7 +78,9 @@ class Policy(Section):
         return filled_by_kind(section, info.field_name, kind=label.kind)
 
     @model_validator(mode="after")
-    def _sections_agree(self) -> Self:
+    def _sections_agree(self, info: ValidationInfo) -> Self:
+        if info.context == STORED:
+            return self
         found = contradictions(self)
         if found:
             text = "; ".join(str(one) for one in found)
@@ -102,6 +106,24 @@ def parse_policy(text: str | bytes, *, where: str = "policy") -> Policy:
     BadInput
         It is no YAML mapping or has mistakes; all of them are listed, with line, column and path.
     """
+    return _parsed(text, where=where, context=None)
+
+
+def stored_policy(text: str | bytes, *, where: str = "policy") -> Policy:
+    """Read the policy of a round, which was checked when the round was opened.
+
+    Settings may contradict each other in ways that are found only since: what was decided with
+    them is still done, and replayed, as it was.
+
+    Raises
+    ------
+    BadInput
+        As `parse_policy`, but for contradictions.
+    """
+    return _parsed(text, where=where, context=STORED)
+
+
+def _parsed(text: str | bytes, *, where: str, context: str | None) -> Policy:
     document = read_document(text, where=where)
     if document.value is None:
         document.value = {}
@@ -110,7 +132,7 @@ def parse_policy(text: str | bytes, *, where: str = "policy") -> Policy:
         msg = f"{where}: expected a mapping of sections, found {found}"
         raise BadInput(msg)
     move(document)
-    policy, errors = _validated(document.value)
+    policy, errors = _validated(document.value, context)
     mistakes = [*document.mistakes, *_mistakes(errors, document)]
     if policy is not None and not mistakes:
         return policy
@@ -119,10 +141,12 @@ def parse_policy(text: str | bytes, *, where: str = "policy") -> Policy:
     raise BadInput(msg)
 
 
-def _validated(sections: dict[str, object]) -> tuple[Policy | None, Sequence[ErrorDetails]]:
+def _validated(
+    sections: dict[str, object], context: str | None = None
+) -> tuple[Policy | None, Sequence[ErrorDetails]]:
     # As JSON, because only there is a list strictly a tuple, and `yes` or "8" strictly no number.
     try:
-        return Policy.model_validate_json(json.dumps(sections), strict=True), ()
+        return Policy.model_validate_json(json.dumps(sections), strict=True, context=context), ()
     except ValidationError as error:
         return None, error.errors(include_url=False)
 

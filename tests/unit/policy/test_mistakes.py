@@ -7,7 +7,7 @@ import pytest
 from winnow.cli.presets import NAMES, preset
 from winnow.domain.errors import BadInput
 from winnow.policy.chosen_strategy import CHOSEN, chosen, plain_names
-from winnow.policy.model import Policy, parse_policy
+from winnow.policy.model import Policy, parse_policy, stored_policy
 from winnow.strategies.registry import options_of
 
 
@@ -172,10 +172,9 @@ def test_a_cold_start_may_use_scores_that_frames_bring_along() -> None:
         ("constraints: {caps: {session: -1}}", "constraints.caps.session"),
         ("constraints: {caps: {session: {a: x}}}", "constraints.caps.session.a"),
         ("constraints: {minimums: [{column: a}]}", "either frames or a share"),
-        ("constraints: {minimums: [{column: a, share: 0}]}", "expected greater than 0 (found 0)"),
         (
             "constraints: {caps: {session: 0}}",
-            "constraints.caps.session: expected greater than or equal to 1 (found 0)",
+            "constraints.caps.session: expected at least 1 of every value, found 0",
         ),
         (
             "constraints: {caps: {weather: {fog: 4}}, minimums: [{column: weather, frames: 5}]}",
@@ -287,3 +286,26 @@ constraints:
 def test_what_is_no_mapping_is_refused() -> None:
     with pytest.raises(BadInput, match="expected a mapping of sections, found list"):
         parse_policy("- 1")
+
+
+@pytest.mark.parametrize(
+    "contradicting",
+    [
+        "constraints: {caps: {session: 0}}",
+        "constraints: {caps: {predicted_class: {cow: 3}}}",
+        "constraints: {minimums: [{column: site, frames: 5}], caps: {site: {a: 3}}}",
+        "money: {label_price_micros: 80_000, batch_micros_max: 1}",
+    ],
+)
+def test_a_round_goes_on_with_a_policy_whose_contradiction_is_found_only_since(
+    contradicting: str,
+) -> None:
+    text = f"{contradicting}\nlabel: {{kind: classification, class_names: [cat, dog]}}"
+    with pytest.raises(BadInput):
+        parse_policy(text)
+
+    stored = stored_policy(text)
+
+    assert stored_policy(stored.canonical()) == stored
+    with pytest.raises(BadInput, match="colour"):
+        stored_policy("colour: red")
