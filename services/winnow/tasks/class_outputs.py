@@ -6,7 +6,6 @@ Layout of outputs: float32 [N, C], logits; calibrated: probabilities.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -16,9 +15,6 @@ from winnow.domain.errors import BadInput, SchemaMismatch
 from winnow.tasks.examples import Examples, Values
 from winnow.tasks.from_pixels import FromPixels
 from winnow.tasks.task import Outputs, Said
-
-if TYPE_CHECKING:
-    pass
 
 PRIOR_STRENGTH = 5.0
 """Calibration splits of early rounds hold ten labels; five labels' worth of belief in T = 1."""

@@ -8,7 +8,6 @@ are the way to the object's centre (x, y) and the logarithms of its width and he
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,9 +20,6 @@ from winnow.tasks.from_pixels import FromPixels
 from winnow.tasks.map_decoding import BOX_CHANNELS, boxes_text, decode
 from winnow.tasks.map_targets import render
 from winnow.tasks.task import Outputs, Said
-
-if TYPE_CHECKING:
-    pass
 
 PRIOR_STRENGTH = 5.0
 """Objects' worth of belief in a temperature of 1."""
