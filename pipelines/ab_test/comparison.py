@@ -120,7 +120,7 @@ class Comparison:
             name=place.name,
             setting=setting,
             class_names=place.class_names,
-            n_frames=len(place.frames),
+            n_frames=place.n_frames,
             n_reference=len(place.reference),
             n_holdout=len(place.holdout),
             n_pool=len(place.pool),

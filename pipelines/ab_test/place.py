@@ -31,14 +31,16 @@ GATES = GateSection()
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """N frames that no gate blocks, and what each is for; roles share no session."""
+    """N frames that have a role, and what each is for; roles share no session."""
 
     name: str
     class_names: tuple[str, ...]
+    n_frames: int
+    """How many no gate blocks; most are often neither reference, holdout nor pool."""
     frames: tuple[Frame, ...]
     examples: Examples
     clusters_N: npt.NDArray[np.int64]
-    """First position of each frame's near-duplicate cluster."""
+    """Number of each frame's near-duplicate cluster."""
     groups_N: Positions
     """See `leak_groups`: sessions and clusters are on one side of every border."""
     reference: Positions
@@ -75,18 +77,28 @@ def place_of(source: FrameSource, setting: AbSetting, encoder: Encoder) -> Place
     clusters_N = read.clusters()
     groups_N = leak_groups([frame.session for frame in read.frames], clusters_N)
     roles = _deal(read.frames, groups_N, setting, name=source.name)
+    # Pixels of frames without a role would be most of the memory.
+    kept = np.unique(np.concatenate(roles))
+    reference, holdout, pool = (np.searchsorted(kept, role) for role in roles)
     return Place(
         name=source.name,
         class_names=source.class_names,
-        frames=tuple(read.frames),
-        examples=read.examples(),
-        clusters_N=clusters_N,
-        groups_N=groups_N,
-        reference=roles[0],
-        holdout=roles[1],
-        pool=roles[2],
+        n_frames=len(read.frames),
+        frames=tuple(read.frames[pos] for pos in kept.tolist()),
+        examples=read.examples(kept),
+        clusters_N=_renumbered(clusters_N[kept]),
+        groups_N=_renumbered(groups_N[kept]),
+        reference=reference,
+        holdout=holdout,
+        pool=pool,
         blocked=dict(sorted(read.blocked.items())),
     )
+
+
+def _renumbered(numbers_N: Positions) -> Positions:
+    """Give the same groups with the numbers 0, 1, …, in the same order."""
+    _, renumbered = np.unique(numbers_N, return_inverse=True)
+    return renumbered
 
 
 class _Reader:
@@ -156,10 +168,14 @@ class _Reader:
             cosine_min=GATES.duplicate_cosine,
         )
 
-    def examples(self) -> Examples:
-        """Give all frames that were kept with their targets."""
-        sizes = [frame.size for frame in self.frames]
-        return examples_of(np.stack(self._pixels), self._targets, sizes=sizes)
+    def examples(self, rows: Positions) -> Examples:
+        """Give some of the frames that were kept, with their targets."""
+        chosen = rows.tolist()
+        return examples_of(
+            np.stack([self._pixels[pos] for pos in chosen]),
+            [self._targets[pos] for pos in chosen],
+            sizes=[self.frames[pos].size for pos in chosen],
+        )
 
 
 def _resized(rgb: npt.NDArray[np.uint8], setting: AbSetting) -> Pixels:
