@@ -107,7 +107,7 @@ class Herding:
     ] = 1.0
     targets_max: Annotated[
         int, Field(ge=16, le=100_000, description="Frames over which coverage is counted.")
-    ] = 2048
+    ] = 4096
     candidates_max: Annotated[
         int, Field(ge=16, le=10**7, description="Frames that compete in a larger pool.")
     ] = 20_000
