@@ -7,6 +7,7 @@ from typing import Final
 
 import numpy as np
 
+from winnow.kernels.cores import on_one_core
 from winnow.kernels.nearest import lower_to_nearest
 from winnow.kernels.protocol import Floats, Rows
 from winnow.kernels.sieve import Flags, Positions
@@ -72,6 +73,7 @@ class GreedySpread:
         self._bound_N = np.full(n_blocks * BLOCK_ROWS, -np.inf)  # in the order of ties
         self._tops = np.full(n_blocks, -np.inf)
 
+    @on_one_core
     def best(self, open_N: Flags, epoch: int) -> tuple[int, float, float]:
         """Give the best open row's position, its worth, and its squared distance.
 

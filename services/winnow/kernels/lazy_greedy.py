@@ -22,6 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from winnow.kernels.cores import on_one_core
 from winnow.kernels.protocol import Floats, Positions
 
 Flags = npt.NDArray[np.bool_]
@@ -102,6 +103,7 @@ class LazyGreedy:
         self._floor = -np.inf
         """Largest exact gain that this call of `best` has computed."""
 
+    @on_one_core
     def best(self, open_N: Flags, epoch: int = 0) -> tuple[int, float] | None:
         """Give the position and gain of the best open element; none if no element is open.
 
