@@ -174,7 +174,7 @@ KINDS: dict[str, Kind] = {
         cifar10, (20, 50, 100, 200, 400, 700, 1200, 2000), n_test=2000, needs="cifar10"
     ),
     "cifar10 x5": Kind(
-        cifar10, (20, 50, 100, 150, 200, 300, 400, 500), n_test=2000, n_pool=1000,
+        cifar10, (20, 50, 100, 200, 300, 500, 700, 1000), n_test=2000, n_pool=1000,
         copies=COPIES, redundant=True, needs="cifar10",
     ),
     "carla": Kind(carla, CROPS, n_test=1, redundant=True, needs="carla"),
