@@ -107,8 +107,9 @@ def load(question: Question, step: Step) -> Loaded:
         question.class_names, _n_classes(question.probs, n_frames), labeled.labels
     )
     standing = Standing.of(
-        has_committee=(question.probs is not None and not detects)
-        or any(map(is_detection_score, there)),
+        has_committee=any(map(is_detection_score, there))
+        if detects
+        else question.probs is not None,
         n_labeled=len(labeled.rows),
         labels=() if labeled.labels is None else labeled.labels.tolist(),
         class_names=class_names,

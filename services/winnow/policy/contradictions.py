@@ -6,7 +6,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
-from winnow.acquisition.detection import CLASS_PREFIX, DETECTION_ACQUISITIONS, class_column
+from winnow.acquisition.detection import (
+    CLASS_PREFIX,
+    DETECTION_ACQUISITIONS,
+    class_column,
+    is_detection_score,
+)
 from winnow.domain.labels import DETECTION
 from winnow.policy.chosen_strategy import ChosenStrategy
 from winnow.policy.committee import cold_names, needs_committee, strategy_columns
@@ -143,7 +148,7 @@ def _networks(policy: Sections) -> list[Contradiction]:
 def _kinds(policy: Sections) -> Iterator[Contradiction]:
     """Hold scores, strategy and constraints against what a committee of this kind says."""
     detects, selection = policy.label.kind == DETECTION, policy.selection
-    functions, _ = names_asked(policy.scores, selection)
+    functions, columns = names_asked(policy.scores, selection)
     known = DETECTION_ACQUISITIONS if detects else SCORERS
     kind: Path = ("label", "kind")
     strangers = sorted(functions - set(known))
@@ -152,6 +157,12 @@ def _kinds(policy: Sections) -> Iterator[Contradiction]:
         text = f"expected scores of {policy.label.kind} ({', '.join(sorted(known))}), found "
         yield Contradiction((path, kind), text + ", ".join(strangers))
     if not detects:
+        of_strategy = strategy_columns(selection.strategy.strategy())
+        for place, names in ((("scores",), columns), (("selection", "strategy"), of_strategy)):
+            if of_maps := sorted(filter(is_detection_score, names)):
+                text = f"expected no column that only a committee of kind {DETECTION} gives, found "
+                text += f"{', '.join(of_maps)}; label: {{kind: {DETECTION}}} has it"
+                yield Contradiction((place, kind), text)
         return
     for name in ("strategy", "cold_start"):
         choice: ChosenStrategy = getattr(selection, name)

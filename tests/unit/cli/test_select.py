@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -390,6 +391,32 @@ constraints:
     assert "not read, as the policy needs none of it: embeddings" in result.output
 
 
+@pytest.mark.parametrize("zone", [None, "Europe/Berlin"])
+def test_times_finer_than_microseconds_keep_their_gaps(
+    select: Select, tmp_path: Path, zone: str | None
+) -> None:
+    nanoseconds = np.arange(60) * 500_000_123
+    policy = "selection: {batch_size: 40}\nrandom_arm: {share: 0}\nconstraints: {gap_seconds: 1}"
+    given = files(tmp_path, policy=policy, columns={
+        "session": pa.array([f"s{i // 20}" for i in range(60)], type=pa.string_view()),
+        "captured_at": pa.array(nanoseconds, type=pa.timestamp("ns", tz=zone)),
+    })  # fmt: skip
+    result = select(*given.write())
+    assert result.exit_code == 0, result.output
+    chosen = sorted(row["row"] for row in batch(tmp_path))
+    assert 21 <= len(chosen) <= 30
+    pairs = [(a, b) for a, b in pairwise(chosen) if a // 20 == b // 20]
+    assert all(nanoseconds[b] - nanoseconds[a] >= 10**9 for a, b in pairs)
+
+
+def test_texts_may_be_stored_as_views(select: Select, tmp_path: Path) -> None:
+    site = pa.array([f"p{i % 4}" for i in range(60)], type=pa.string_view())
+    policy = "constraints: {caps: {site: 2}}\nrandom_arm: {share: 0}"
+    given = files(tmp_path, policy=policy, columns={"site": site})
+    assert select(*given.write()).exit_code == 0
+    assert len(batch(tmp_path)) == 8
+
+
 def test_only_columns_that_the_policy_needs_are_read(
     select: Select, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -583,6 +610,26 @@ def test_no_money_buys_no_frame(select: Select, tmp_path: Path) -> None:
              "columns": {"session": ["s"] * 60, "captured_at": list(range(60))}},
             "column captured_at: expected timestamps, found int64",
         ),
+        (
+            {"policy": "constraints: {gap_seconds: 1}",
+             "columns": {"session": ["s"] * 60,
+                         "captured_us": pa.array([2**63] * 60, type=pa.uint64())}},
+            "column captured_us: expected what can be read as int64, found uint64",
+        ),
+        (
+            {"policy": "constraints: {caps: {session: 1}}",
+             "columns": {"session": [{"drive": 1}] * 60}},
+            "column session: expected what can be read as string, found struct<drive: int64>",
+        ),
+        (
+            {"policy": "constraints: {caps: {site: 1}}", "columns": {"tags": [{"site": 1}] * 60}},
+            "column tags: expected texts that are JSON objects, found struct<site: int64>",
+        ),
+        (
+            {"policy": "constraints: {caps: {site: 1}}",
+             "columns": {"tags": ['{"site": ' + "1" * 5000 + "}"] * 60}},
+            "column tags: expected a JSON object, found",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_used_is_one_clear_refusal_and_leaves_nothing(
@@ -750,6 +797,16 @@ def test_a_cold_start_of_detection_says_which_columns_would_end_it(
     assert told in select(*without_probs(given)).output
     given.columns = seen()
     assert told not in select(*without_probs(given)).output
+
+
+def test_classes_start_cold_without_probabilities_even_beside_columns_of_detectors(
+    select: Select, tmp_path: Path
+) -> None:
+    given = files(tmp_path, policy="selection: {batch_size: 3}", columns=seen())
+    result = select(*without_probs(given))
+    assert result.exit_code == 0, result.output
+    because = "cold start: no committee has answered yet, and herding needs one"
+    assert manifest(tmp_path)["switch"]["because"] == because
 
 
 def test_a_misspelt_column_is_answered_with_the_one_that_is_alike(

@@ -84,6 +84,25 @@ def test_scores_of_detection_are_no_scores_of_classification() -> None:
         parse_policy("selection: {acquisition: map_information}")
 
 
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        (
+            "selection:\n  strategy: {name: round_robin, columns: ['map_information:person']}",
+            "line 2, column 13: selection.strategy",
+        ),
+        ("scores:\n  terms: [{column: 'map_information:person'}]", "line 2, column 3: scores"),
+    ],
+)
+def test_a_column_of_detectors_in_a_policy_of_classes_is_a_mistake_not_a_cold_start(
+    text: str, place: str
+) -> None:
+    with pytest.raises(BadInput) as told:
+        parse_policy(text)
+    assert place in str(told.value)
+    assert "label: {kind: detection}" in str(told.value)
+
+
 def test_columns_of_a_committee_wait_for_it_and_are_read_once_it_answered() -> None:
     policy = parse_policy(TURNS)
     cold = Standing(has_committee=False, round_number=3)
