@@ -33,12 +33,14 @@ def did_you_mean(names: str | Iterable[str], known: Iterable[str]) -> str:
     '; did you mean bald?'
     >>> did_you_mean(["sesion", "tme", "x"], ["time", "session"])
     '; did you mean session, time?'
+    >>> did_you_mean("K-Center", ["badge", "k_center"])
+    '; did you mean k_center?'
     """
-    known = list(known)
+    by_folded = {one.casefold(): one for one in known}
     found = [
-        one
+        by_folded[one]
         for name in ([names] if isinstance(names, str) else names)
-        for one in difflib.get_close_matches(name, known, n=1, cutoff=ALIKE)
+        for one in difflib.get_close_matches(name.casefold(), by_folded, n=1, cutoff=ALIKE)
     ]
     return f"; did you mean {', '.join(dict.fromkeys(found))}?" if found else ""
 
