@@ -93,7 +93,7 @@ def needed_columns(table: pa.Table, needs: Needs, *, there: Collection[str]) -> 
         found[MAP_INFORMATION] = sum_last(stacked) / len(of_classes)
     for name in ("session", "cluster"):
         if name in table.column_names:
-            found[name] = texts_of(_as_texts(table[name]))
+            found[name] = texts_of(_as_texts(table[name], name))
     for name in (CAPTURED_AT, CAPTURED_US):
         if name in table.column_names and needs.reads("times"):
             found[CAPTURED_US] = _micros(table[name], name)
@@ -106,24 +106,34 @@ def _is_mean_asked(needs: Needs, there: set[str]) -> bool:
     return by_class and MAP_INFORMATION in needs.columns and MAP_INFORMATION not in there
 
 
-def _as_texts(column: pa.ChunkedArray) -> pa.ChunkedArray:
+def _as_texts(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     kind = column.type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return column if pa.types.is_string(kind) else column.cast(pa.string())
+    return column if pa.types.is_string(kind) else _cast(column, pa.string(), name)
 
 
 def _micros(column: pa.ChunkedArray, name: str) -> npt.NDArray[np.int64]:
     """Give capture times; the smallest number where there is none."""
     kind = column.type
     if pa.types.is_timestamp(kind):
-        column = column.cast(pa.timestamp("us", tz=kind.tz)).cast(pa.int64())
+        column = _cast(column, pa.timestamp("us", tz=kind.tz), name)
     elif name != CAPTURED_US or not pa.types.is_integer(kind):
         hint = f"; whole microseconds since 1970 belong into a column {CAPTURED_US}"
         msg = f"column {name}: expected timestamps, found {kind}{hint}"
         raise BadInput(msg)
     unknown = int(np.iinfo(np.int64).min)
-    micros: npt.NDArray[np.int64] = pc.fill_null(column.cast(pa.int64()), unknown).to_numpy()
+    numbers = _cast(column, pa.int64(), name)
+    micros: npt.NDArray[np.int64] = pc.fill_null(numbers, unknown).to_numpy()
     return micros
+
+
+def _cast(column: pa.ChunkedArray, kind: pa.DataType, name: str) -> pa.ChunkedArray:
+    """Give a column as another type; times that are finer than that are cut to its unit."""
+    try:
+        return column.cast(options=pc.CastOptions(kind, allow_time_truncate=True))
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError) as error:
+        msg = f"column {name}: expected what can be read as {kind}, found {column.type}: {error}"
+        raise BadInput(msg) from error
 
 
 def class_names_of(

@@ -61,6 +61,8 @@ def column_of(column: pa.ChunkedArray, name: str) -> Column:
         return numbers
     if pa.types.is_boolean(kind):
         column = pc.if_else(column, "true", "false")
+    elif pa.types.is_string_view(kind):
+        column = column.cast(pa.string())
     elif not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):
         msg = f"column {name}: expected texts or numbers, found {kind}"
         raise BadInput(msg)
@@ -81,6 +83,9 @@ def texts_of(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:
 def _tags(table: pa.Table, names: Collection[str], there: Collection[str]) -> dict[str, Column]:
     if TAGS not in table.column_names:
         raise missing_columns(names, there)
+    if not _is_text(table[TAGS].type):
+        msg = f"column {TAGS}: expected texts that are JSON objects, found {table[TAGS].type}"
+        raise BadInput(msg)
     coded = table[TAGS].combine_chunks().dictionary_encode()
     if isinstance(coded, pa.ChunkedArray):
         coded = coded.combine_chunks()
@@ -91,6 +96,11 @@ def _tags(table: pa.Table, names: Collection[str], there: Collection[str]) -> di
         raise missing_columns(strangers, there, known)
     codes = coded.indices.fill_null(len(objects)).to_numpy(zero_copy_only=False)
     return {name: _tag([*(o.get(name) for o in objects), None])[codes] for name in names}
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
 
 
 def missing_columns(
@@ -106,7 +116,7 @@ def missing_columns(
 def _object(text: str | None) -> Mapping[str, object]:
     try:
         found = json.loads(text or "{}")
-    except json.JSONDecodeError as error:
+    except ValueError as error:  # also a whole number of more digits than Python reads
         msg = f"column {TAGS}: expected a JSON object, found {text!r}"
         raise BadInput(msg) from error
     return found if isinstance(found, dict) else {}
