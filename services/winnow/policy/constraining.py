@@ -20,6 +20,7 @@ from winnow.policy.constraint_section import (
     AllocationSection,
     ConstraintSection,
     MinimumSection,
+    text_of,
 )
 from winnow.policy.inputs import Micros, Sizes
 from winnow.policy.traced import Traced
@@ -192,7 +193,7 @@ def _values(column: Column) -> list[str]:
     """Give the known values of a column, in order."""
     if column.dtype.kind == "U":
         return [value for value in np.unique(column).tolist() if value]
-    return [f"{value:g}" for value in np.unique(column).tolist() if value == value]
+    return [text_of(value) for value in np.unique(column).tolist() if value == value]
 
 
 def _keyed(column: Column, numbers: Mapping[str, int]) -> Mapping[str, int] | Mapping[int, int]:

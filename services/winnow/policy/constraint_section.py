@@ -24,11 +24,22 @@ PREDICTED_CLASS = "predicted_class"
 """A column that every scored frame has: the class that the committee's mean prediction prefers."""
 
 
+def text_of(number: float) -> str:
+    """Give a number as the text that names it: every digit, and no point behind a whole one.
+
+    Examples
+    --------
+    >>> text_of(8.0), text_of(1234567), text_of(0.12345678)
+    ('8', '1234567', '0.12345678')
+    """
+    return repr(number).removesuffix(".0")
+
+
 def _as_text(value: object) -> object:
     """Give numbers and flags as the texts that tags hold."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return f"{value:g}" if isinstance(value, int | float) else value
+    return text_of(value) if isinstance(value, int | float) else value
 
 
 Value = Annotated[

@@ -130,8 +130,20 @@ def _weight_of(weight: ValueWeight | SlopeWeight, column: Column, mode: Mode) ->
     otherwise = neutral if weight.otherwise is None else weight.otherwise
     groups = groups_of(column)
     values = column[groups.first_K].tolist()
-    by_code = [_of_value(weight, str(value), otherwise, mode) for value in values]
+    if column.dtype.kind == "U":
+        by_code = [_of_value(weight, value, otherwise, mode) for value in values]
+    else:
+        by_number = _by_number(weight)
+        by_code = [by_number.get(value, otherwise) for value in values]
     return np.array([*by_code, otherwise])[groups.code_N]  # unknown is -1, the last one
+
+
+def _by_number(weight: ValueWeight) -> dict[float, float]:
+    try:
+        return {float(value): amount for value, amount in weight.weights.items()}
+    except ValueError as error:
+        msg = f"weights: {weight.column!r}: expected numbers, as the column holds, found {error}"
+        raise BadInput(msg) from error
 
 
 def _of_value(weight: ValueWeight, value: str, otherwise: float, mode: Mode) -> float:

@@ -266,6 +266,35 @@ constraints: {minimums: [{column: scene, frames: 1}]}
     assert proposal.notes[-1] == "91 more of this kind"
 
 
+@pytest.mark.parametrize(
+    "rule",
+    [
+        "minimums: [{column: site, value: 1234561, frames: 5}]",
+        "minimums: [{column: site, frames: 5}]",
+        "allocation: {column: site, budget_micros: {1234561: 10, 1234560: 10}}",
+    ],
+)
+def test_numbers_are_told_apart_by_all_of_their_digits(rule: str) -> None:
+    text = f"""
+selection: {{batch_size: 10, strategy: top_k}}
+random_arm: {{share: 0}}
+scores: {{terms: [{{column: worth}}]}}
+constraints: {{{rule}}}
+"""
+    sites = np.where(np.arange(60) < 12, 1_234_561.0, 1_234_560.0)
+    columns = {"site": sites, "worth": np.arange(60.0)}
+    assert int((sites[chosen(text, columns=columns)] == 1_234_561.0).sum()) == 5
+
+
+def test_risk_by_the_values_of_a_column_of_numbers_counts_or_is_refused() -> None:
+    risk = "risk: {{weights: [{{column: site, values: {{{}: 1000}}}}]}}"
+    sites = np.arange(60) % 10 * 1.0
+    found = chosen(TOP + risk.format(3), columns={"site": sites})
+    assert (sites[found][:6] == 3.0).all()
+    with pytest.raises(BadInput, match="weights: 'site': expected numbers, as the column holds"):
+        propose(pool(TOP + risk.format("school"), columns={"site": sites}))
+
+
 def test_a_column_that_nobody_gave_is_named() -> None:
     text = "selection: {batch_size: 5, strategy: top_k}\nconstraints: {caps: {driver: 1}}"
     with pytest.raises(BadInput, match=r"constraints.caps: expected a column 'driver', found"):

@@ -46,6 +46,14 @@ def test_factors_multiply_and_say_what_they_did() -> None:
     assert [pick.pos for pick in picks] == [1, 2]
 
 
+@pytest.mark.parametrize("number", [3, 3.0, 1_234_567.0, 0.123_456_78])
+def test_values_of_a_column_of_numbers_are_named_by_their_numbers(number: float) -> None:
+    column = np.array([1.0, number, math.nan, 2.0])
+    frames = replace(pool(), columns={"site": column})
+    weighted = weighted_scores(frames, [ValueWeight("site", {f"{number}": 5.0})])
+    assert weighted.weight_N.tolist() == [1.0, 5.0, 1.0, 1.0]
+
+
 def test_amounts_add_in_the_unit_of_the_scores() -> None:
     weights: list[ValueWeight | SlopeWeight] = [
         ValueWeight("robot", {"2": 0.25}, otherwise=-0.5),
