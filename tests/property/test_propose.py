@@ -289,3 +289,25 @@ def test_what_inclusion_says_of_frames_of_different_prices_is_true_over_seeds() 
     error = np.sqrt(rate * (1 - rate) / 500)
     assert (np.abs(counts[others] / 500 - rate) < 4 * error).all()
     np.testing.assert_array_equal(first.inclusion[others], rate)
+
+
+def test_random_choices_are_no_uniform_draw_where_money_closes_the_dear_ones() -> None:
+    prices = [0, 0, 0, 1, 0, 50, 1, 50, 0, 10, 50, 0, 0]
+    base = priced(2, prices, 0.0, "random", 47, 7)
+    counts = np.zeros(len(prices))
+    for seed in range(60):
+        found = propose(replace(base, seed=seed))
+        counts[found.batch] += 1
+        assert (found.inclusion[found.batch] == 1.0).all()
+        assert (np.delete(found.inclusion, found.batch) == 0.0).all()
+    assert not counts[np.array(prices) > 47].any()
+    ample = propose(replace(base, affordable_micros=171))
+    np.testing.assert_array_equal(ample.inclusion, 7 / 13)
+
+
+def test_a_batch_that_the_arm_leaves_too_little_for_says_so() -> None:
+    proposal = propose(priced(0, [9, 8, 7, 6, 5, 4, 3, 2, 2, 2], 0.4, "top_k", 24, 6))
+    assert (len(proposal.batch), int(proposal.rows.price_micros.sum())) == (3, 18)
+    assert (
+        proposal.why_fewer == "6 micros are left beside the random arm, no other choice is as cheap"
+    )

@@ -85,6 +85,10 @@ class Proposal:
         if n_found == sizes.n_eligible:
             return f"the pool has only {sizes.n_eligible} frames"
         left_micros = sizes.micros_max - int(self.rows.price_micros.sum())
+        if len(self.decision.union.used) < len(self.decision.choice.picks):
+            return (
+                f"{left_micros} micros are left beside the random arm, no other choice is as cheap"
+            )
         others = np.delete(self.decision.prices_N, list(self.decision.union.order))
         if int(others.min()) > left_micros:
             return f"{left_micros} micros are left, no other frame costs so little"

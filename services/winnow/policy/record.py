@@ -113,9 +113,15 @@ def lure_of(decision: Decision) -> Floats:
 
 
 def _uniform(decision: Decision) -> bool:
-    """Tell whether strategy and random arm are two uniform draws: united, they are one."""
-    uniform = decision.strategy.inclusion == "uniform" and decision.choice.bounds.free
-    return uniform and not _money_decides(decision)
+    """Tell whether strategy and random arm are two uniform draws: united, they are one.
+
+    They are not where money could close a frame in some draw, even if it closed none in this one.
+    """
+    if decision.strategy.inclusion != "uniform" or not decision.choice.bounds.free:
+        return False
+    prices_N, sizes = np.sort(decision.prices_N), decision.sizes
+    dearest = int(prices_N[len(prices_N) - sizes.n_frames :].sum())
+    return dearest <= sizes.micros_max or bool(prices_N[0] == prices_N[-1])
 
 
 def _money_decides(decision: Decision) -> bool:
