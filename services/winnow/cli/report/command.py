@@ -12,7 +12,7 @@ from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.cli.report.facts import WorldFacts, read_facts, run_of
 from winnow.cli.report.measures import main_measure
-from winnow.cli.report.page import Report, render
+from winnow.cli.report.page import Report, counted, render
 from winnow.cli.report.paired import Comparison, Curves
 from winnow.domain.errors import NotFound
 
@@ -39,7 +39,8 @@ def report(
         ledger.close()
     page = render(_report(facts), blobs)
     out.write_text(page, encoding="utf-8")
-    Console().print(f"{out}: {len(facts.rounds)} rounds, {facts.n_accepted} accepted labels")
+    told = f"{counted(len(facts.rounds), 'round')}, {counted(facts.n_accepted, 'accepted label')}"
+    Console().print(f"{out}: {told}")
 
 
 def _report(facts: WorldFacts) -> Report:

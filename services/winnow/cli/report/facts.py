@@ -55,6 +55,9 @@ class RoundFacts:
     number: int
     state: str
     reason: str
+    batch_id: str
+    batch_state: str
+    """Of the last batch (see `BatchRow`); empty where none was proposed yet."""
     picks: tuple[Pick, ...]
     scores_N: npt.NDArray[np.float64]
     """Acquisition scores of the eligible frames; empty without a committee."""
@@ -205,6 +208,8 @@ def _round_facts(row: tables.RoundRow, tx: Transaction, blobs: Blobs) -> RoundFa
         number=row.number,
         state=row.state,
         reason=row.reason,
+        batch_id=batches[-1].key if batches else "",
+        batch_state=batches[-1].state if batches else "",
         picks=picks,
         scores_N=scores,
         scores_picked_B=picked,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -51,7 +52,7 @@ th { color:var(--soft); font-weight:600 } th:first-child,td:first-child { text-a
              border-radius:3px; image-rendering:pixelated; display:block; margin-bottom:.25rem }
 .frame b { font-size:.76rem } .frame .why { color:var(--soft) }
 .frame.random { border-color:var(--orange) } .frame.random b { color:var(--orange) }
-.frame s { color:#a33b52 }
+.frame s { color:#a33b52 } .frame code { overflow-wrap:anywhere }
 .cluster { display:flex; gap:.35rem; align-items:center; flex-wrap:wrap; margin:.35rem 0 }
 .cluster img { width:64px; height:64px; object-fit:contain; background:#eef1f4;
                image-rendering:pixelated; border:1px solid var(--line); border-radius:4px }
@@ -97,7 +98,8 @@ def _sections(report: Report, blobs: Blobs) -> Iterable[str]:
     facts = report.facts
     yield f"<h1>{html.escape(report.title)}</h1>"
     yield (
-        f'<p class="lead">{len(facts.rounds)} rounds over {facts.n_frames:,} frames; committees '
+        f'<p class="lead">{counted(len(facts.rounds), "round")} over {facts.n_frames:,} frames; '
+        "committees "
         f"are measured on {facts.n_holdout:,} frames that were never in the pool.</p>"
     )
     yield _cards(report)
@@ -147,7 +149,12 @@ def _figure(svg: str) -> str:
 
 def _cards(report: Report) -> str:
     facts = report.facts
-    cards = [(f"{sum(len(r.picks) for r in facts.rounds):,}", "frames sent to annotators")]
+    frames_of: Counter[str] = Counter()
+    for round_facts in facts.rounds:
+        frames_of[round_facts.batch_state] += len(round_facts.picks)
+    cards = [(f"{frames_of['approved']:,}", "frames sent to annotators")]
+    if frames_of["proposed"]:
+        cards.append((f"{frames_of['proposed']:,}", "frames that wait for a person's approval"))
     cards.append((f"{facts.n_accepted:,}", "labels accepted"))
     for comparison in report.comparisons[:1]:
         if values := run_of(facts.rounds, comparison.measure)[1]:
@@ -258,14 +265,26 @@ def _contact_sheets(facts: WorldFacts, blobs: Blobs) -> Iterable[str]:
     for round_facts in facts.rounds:
         shown = round_facts.picks[:CONTACT_FRAMES_MAX]
         more = len(round_facts.picks) - len(shown)
-        cards = "".join(_card_of(pick, facts, blobs) for pick in shown)
+        proposed = round_facts.batch_state == "proposed"
+        cards = "".join(_card_of(pick, facts, blobs, with_id=proposed) for pick in shown)
         yield f"<h3>Round {round_facts.number}</h3>"
+        if proposed:
+            yield _how_to_decide(round_facts.batch_id)
         yield f'<div class="sheet">{cards}</div>'
         if more > 0:
             yield f'<p class="note">… and {more} more.</p>'
 
 
-def _card_of(pick: Pick, facts: WorldFacts, blobs: Blobs) -> str:
+def _how_to_decide(batch_id: str) -> str:
+    batch = html.escape(batch_id)
+    return (
+        f'<p class="note">It waits for a person: <code>winnow batch approve {batch}</code>, '
+        f"or <code>winnow batch reject {batch}</code>, or, with the ids below the frames, "
+        f"<code>winnow batch amend {batch} --remove ID --add ID --reason WHY</code>.</p>"
+    )
+
+
+def _card_of(pick: Pick, facts: WorldFacts, blobs: Blobs, *, with_id: bool) -> str:
     kind = "frame random" if pick.arm in ("random", "both") else "frame"
     frame = blobs.get(pick.frame)
     if facts.label_kind == DETECTION:
@@ -274,9 +293,10 @@ def _card_of(pick: Pick, facts: WorldFacts, blobs: Blobs) -> str:
         label = html.escape(objects_told(box.class_name for box in boxes)) if pick.label else "–"
     else:
         picture, label = drawing.thumbnail(frame), _class_of(pick)
+    frame_id = f"<br><code>{html.escape(pick.frame_id)}</code>" if with_id else ""
     return (
         f'<div class="{kind}">{picture}<b>{pick.rank + 1} · {label}</b><br>'
-        f'<span class="why">{html.escape(pick.reason)}</span></div>'
+        f'<span class="why">{html.escape(pick.reason)}</span>{frame_id}</div>'
     )
 
 
