@@ -100,7 +100,8 @@ def _tags(table: pa.Table, names: Collection[str], there: Collection[str]) -> di
 
 def _is_text(kind: pa.DataType) -> bool:
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_null(kind)
+    checks = (pa.types.is_string, pa.types.is_large_string, pa.types.is_null)
+    return any(check(kind) for check in checks)
 
 
 def missing_columns(
