@@ -75,8 +75,8 @@ def report(found: dict[str, Curves]) -> str:
     rows = {name: measured(curves, KINDS[name].budgets) for name, curves in found.items()}
     lines = [
         "| pool | mean regret | 95 % upper | cross-fitted | worst budget "
-        "| labels, of random's | best single |",
-        "|---|---|---|---|---|---|---|",
+        "| labels, of random's | best single | ratio, cross-fitted |",
+        "|---|---|---|---|---|---|---|---|",
         *(_summary(name, row) for name, row in rows.items()),
         "",
         f"Accuracy in points; nothing was tuned on {UNTOUCHED}.",
@@ -91,7 +91,7 @@ def _summary(name: str, row: Measured) -> str:
     at = f"{row.regret[worst]:.1f} at {KINDS[name].budgets[worst]}"
     return (
         f"| {name} | {row.regret.mean():+.2f} | {row.regret_upper:+.2f} | {row.cross_fitted:+.2f} "
-        f"| {at} | {row.labels:.2f} | {row.labels_best:.2f} |"
+        f"| {at} | {row.labels:.2f} | {row.labels_best:.2f} | {row.labels_ratio:.2f} |"
     )
 
 
