@@ -34,9 +34,10 @@ def column_names(file: pq.ParquetFile, needs: Needs) -> set[str]:
     Raises
     ------
     BadInput
-        One that the policy needs is not there.
+        One that the policy needs is not there, or is there twice.
     """
-    there = set(file.schema_arrow.names)
+    names = file.schema_arrow.names
+    there = set(names)
     wanted = {name for name in needs.columns if name in there}
     if _is_mean_asked(needs, there):
         by_class = {name for name in there if name.startswith(CLASS_PREFIX)}
@@ -54,6 +55,10 @@ def column_names(file: pq.ParquetFile, needs: Needs) -> set[str]:
     missing = sorted(wanted - there)
     if missing:
         raise missing_columns(missing, sorted(there))
+    twice = sorted(name for name in wanted if names.count(name) > 1)
+    if twice:
+        msg = f"frames: expected one column of each name, found several of {', '.join(twice)}"
+        raise BadInput(msg)
     return wanted or {"frame_id"}
 
 
@@ -109,6 +114,9 @@ def _is_mean_asked(needs: Needs, there: set[str]) -> bool:
 def _as_texts(column: pa.ChunkedArray, name: str) -> pa.ChunkedArray:
     kind = column.type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    if pa.types.is_floating(kind):
+        column = column.cast(kind)
+        column = pc.if_else(pc.is_nan(column), None, column)  # unknown, and no value of its own
     return column if pa.types.is_string(kind) else _cast(column, pa.string(), name)
 
 

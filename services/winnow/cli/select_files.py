@@ -63,15 +63,15 @@ def open_frames(path: Path) -> pq.ParquetFile:
     Raises
     ------
     BadInput
-        It is no Parquet file, or has no column `frame_id`.
+        It is no Parquet file, or has no column `frame_id`, or several.
     """
     try:
         file = pq.ParquetFile(path, memory_map=True)
     except (OSError, pa.ArrowInvalid) as error:
         msg = f"{path}: expected a Parquet file, found: {error}"
         raise BadInput(msg) from error
-    if "frame_id" not in file.schema_arrow.names:
-        msg = f"{path}: expected a column frame_id, found {', '.join(file.schema_arrow.names)}"
+    if file.schema_arrow.names.count("frame_id") != 1:
+        msg = f"{path}: expected one column frame_id, found {', '.join(file.schema_arrow.names)}"
         raise BadInput(msg)
     return file
 
@@ -124,7 +124,8 @@ NOTHING_LABELED: Final = Labeled(np.empty(0, dtype=np.int64), None, ())
 def read_labeled(path: Path, frame_ids: pa.ChunkedArray) -> Labeled:
     """Read the labeled frames: an id on each line, or an id and its class.
 
-    Id and class are apart by a tab, a comma or spaces; a line that is an id as a whole is one.
+    Id and class are apart by a tab, a comma or spaces; a line that is an id as a whole is one. A
+    line that begins with `#` and names no frame is a comment.
 
     Raises
     ------
@@ -132,15 +133,19 @@ def read_labeled(path: Path, frame_ids: pa.ChunkedArray) -> Labeled:
         No line names a frame, one is named twice, or only some have a class.
     """
     lines = [line.strip() for line in _text(path).splitlines()]
-    numbered = [(n, line) for n, line in enumerate(lines, 1) if line and not line.startswith("#")]
-    if not numbered:
-        return NOTHING_LABELED
+    numbered = [(n, line) for n, line in enumerate(lines, 1) if line]
     whole = rows_of(frame_ids, [line for _, line in numbered])
     parts = [
         (line, "") if row >= 0 else _parted(line)
         for (_, line), row in zip(numbered, whole.tolist(), strict=True)
     ]
     rows = rows_of(frame_ids, [frame_id for frame_id, _ in parts])
+    told = [
+        pos for pos, (_, line) in enumerate(numbered) if rows[pos] >= 0 or not line.startswith("#")
+    ]
+    if not told:
+        return NOTHING_LABELED
+    numbered, parts, rows = [numbered[i] for i in told], [parts[i] for i in told], rows[told]
     known = np.flatnonzero(rows >= 0)
     strangers = tuple(parts[pos][0] for pos in np.flatnonzero(rows < 0).tolist())
     if not len(known):

@@ -51,7 +51,7 @@ def _numbers(name: str, column: Column) -> tuple[Micros, Flags]:
         row = int(np.flatnonzero(known)[np.argmax(wrong)])
         msg = (
             f"column {name}: expected whole micros from 0 to {PRICE_MAX}, found "
-            f"{own[wrong][0]!r} in row {row} and {int(wrong.sum()) - 1} more like it"
+            f"{own[wrong][0]} in row {row} and {int(wrong.sum()) - 1} more like it"
         )
         raise BadInput(msg)
     return own.astype(np.int64), known

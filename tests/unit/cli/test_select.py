@@ -41,9 +41,11 @@ class Files:
     columns: dict[str, Any] = field(default_factory=dict)
     labeled: str = ""
     policy: str = "selection: {batch_size: 10}\n"
+    names: list[str] | None = None
 
     def write(self) -> list[str]:
         table = pa.table({"frame_id": self.ids, **self.columns})
+        table = table.rename_columns(self.names or table.column_names)
         pq.write_table(table, self.folder / "frames.parquet")
         np.save(self.folder / "emb.npy", self.embeddings)
         np.save(self.folder / "probs.npy", self.probs)
@@ -409,6 +411,29 @@ def test_times_finer_than_microseconds_keep_their_gaps(
     assert all(nanoseconds[b] - nanoseconds[a] >= 10**9 for a, b in pairs)
 
 
+def test_sessions_and_clusters_that_are_no_number_are_unknown(
+    select: Select, tmp_path: Path
+) -> None:
+    some = pa.array([float("nan") if i % 2 else float(i // 20) for i in range(60)])
+    policy = "selection: {batch_size: 60}\nconstraints: {caps: {session: 1}}"
+    given = files(tmp_path, policy=policy, columns={"session": some, "cluster": some})
+    assert select(*given.write()).exit_code == 0
+    chosen = [row["row"] for row in batch(tmp_path)]
+    assert len([row for row in chosen if row % 2]) == 30
+    assert len(chosen) == 33
+
+
+def test_a_labeled_id_may_look_like_a_comment(select: Select, tmp_path: Path) -> None:
+    given = files(tmp_path, ids=[f"#{i}" for i in range(60)])
+    given.labeled = "# the seed set\n#3\n#4\n"
+    result = select(*given.write())
+    assert "left out: 2 labeled frames" in result.output
+    given.labeled = "# the seed set\n#3 0\n#4\t1\n"
+    result = select(*given.write())
+    assert "left out: 2 labeled frames" in result.output
+    assert "labeled ids are no frames" not in result.output
+
+
 def test_texts_may_be_stored_as_views(select: Select, tmp_path: Path) -> None:
     site = pa.array([f"p{i % 4}" for i in range(60)], type=pa.string_view())
     policy = "constraints: {caps: {site: 2}}\nrandom_arm: {share: 0}"
@@ -615,6 +640,15 @@ def test_no_money_buys_no_frame(select: Select, tmp_path: Path) -> None:
              "columns": {"session": ["s"] * 60,
                          "captured_us": pa.array([2**63] * 60, type=pa.uint64())}},
             "column captured_us: expected what can be read as int64, found uint64",
+        ),
+        (
+            {"policy": "constraints: {caps: {a: 1}}", "columns": {"a": ["x"] * 60, "b": ["y"] * 60},
+             "names": ["frame_id", "a", "a"]},
+            "frames: expected one column of each name, found several of a",
+        ),
+        (
+            {"columns": {"a": ["x"] * 60}, "names": ["frame_id", "frame_id"]},
+            "expected one column frame_id, found frame_id, frame_id",
         ),
         (
             {"policy": "constraints: {caps: {session: 1}}",
