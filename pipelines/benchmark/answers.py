@@ -97,8 +97,10 @@ def _is_level(found: Found, pool: str, one: str, other: str, where: Sequence[int
     return not test.p < ALPHA
 
 
-def _full(found: Found) -> str:
-    return "what all labels give" if found.plan.budgets[-1] == 1 else "the largest budget"
+def full(found: Found) -> str:
+    """Say what accuracy the methods are to come near."""
+    largest = found.plan.budgets[-1]
+    return "what all labels give" if largest == 1 else f"random with {100 * largest:g} % labeled"
 
 
 def told_seeds(n: int) -> str:
@@ -150,16 +152,16 @@ def fewest_labels(found: Found) -> str:
     base = next(row for row in rows if row["method"] == BASELINE)
     rivals = [row for row in known if row["method"] != BASELINE]
     if not rivals or base["labels"] is None:
-        return "No method comes within a point of the full accuracy in every seed."
+        return f"No method comes within a point of {full(found)} in every seed."
     first = min(rivals, key=lambda row: float(row["labels"] or 0))
     share = float(first["saved_share"] or 0)
     if share <= 0:
         return (
-            f"To come within one point of {_full(found)}, random needs {base['labels']:.0f} "
+            f"To come within one point of {full(found)}, random needs {base['labels']:.0f} "
             f"labels; no method needs fewer (`{first['method']}`: {first['labels']:.0f})."
         )
     return (
-        f"To come within one point of {_full(found)} ({found.full_accuracy.mean():.1f} %), "
+        f"To come within one point of {full(found)} ({found.full_accuracy.mean():.1f} %), "
         f"**`{first['method']}`** needs {first['labels']:.0f} labels and random "
         f"{base['labels']:.0f}: {share:.0%} fewer ({_one_test(first['p'])})."
     )
@@ -226,7 +228,12 @@ def duplicates(found: Found) -> list[str]:
             f"`{hurt}` loses the most beside its own curve on the plain pool: "
             f"{by_name[hurt][1]:+.2f} points (random: {by_name[BASELINE][1]:+.2f})."
         )
-    return texts or ["The run was not repeated with duplicated pools."]
+    if texts:
+        return texts
+    if {"duplicated", "deduplicated"} & set(found.plan.pools):
+        asked = " to ".join(f"{100 * share:g}" for share in MIDDLE)
+        return [f"No budget from {asked} % was measured, where repeats are counted."]
+    return ["The run was not repeated with duplicated pools."]
 
 
 def _mean_of(rows: Sequence[Row], method: str, field: str) -> float:
@@ -289,9 +296,10 @@ def _same_money(found: Found) -> list[str]:
             )
         else:
             n = round(share * found.curves[0].n_distinct)
+            why = "below the least budget" if share < shares[0] else "none of the budgets"
             texts.append(
-                f"At ×{factor} the same money buys {share:.1%} of the pool ({n} labels), below the "
-                "least budget that was measured."
+                f"At ×{factor} the same money buys {share:.1%} of the pool ({n} labels), {why} "
+                "that was measured."
             )
     return texts
 

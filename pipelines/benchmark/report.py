@@ -47,7 +47,7 @@ def report_of(found: Found, png: bytes) -> list[Block]:
             "with the same split and training seed."
         ),
         *_gains(found),
-        Heading(2, "Labels to come within one point of the full accuracy"),
+        Heading(2, f"Labels to come within one point of {answers.full(found)}"),
         _needed(found),
         Heading(2, "Why core-set alone may lose"),
         Paragraph(" ".join(answers.core_set(found))),

@@ -54,6 +54,31 @@ def test_a_clear_gain_is_certain_and_the_winner_is_named() -> None:
     assert "**`margin`** has the highest mean" in answers.winner(found(5.0), [2, 3], "middle")
 
 
+def test_low_budgets_alone_are_told_as_what_they_are() -> None:
+    whole, budgets = found(5.0), BUDGETS[:2]
+    runs = [
+        one.model_copy(update={"steps": one.steps[:2], "pool": pool})
+        for one in whole.curves
+        for pool in ("plain", "duplicated")
+    ]
+    plan = whole.plan.model_copy(update={"budgets": budgets, "pools": ("plain", "duplicated")})
+    low = Found(plan, runs, (), class_names=whole.class_names)
+    assert answers.duplicates(low) == [
+        "No budget from 25 to 50 % was measured, where repeats are counted."
+    ]
+    assert answers.duplicates(whole) == ["The run was not repeated with duplicated pools."]
+    assert "one point of random with 10 % labeled (" in answers.fewest_labels(low)
+    assert "one point of what all labels give (" in answers.fewest_labels(whole)
+
+
+def test_a_share_between_two_budgets_is_not_called_below_the_least() -> None:
+    whole = found(5.0)
+    plan = whole.plan.model_copy(update={"budgets": (0.02, *BUDGETS[1:])})
+    text = " ".join(answers.costs(Found(plan, whole.curves, ())))
+    assert "5.0% of the pool (50 labels), none of the budgets that was measured" in text
+    assert "0.5% of the pool (5 labels), below the least budget that was measured" in text
+
+
 def test_if_nobody_beats_random_it_says_so_and_lists_what_to_check() -> None:
     poor = found(-5.0)
     text, check = answers.verdict(poor)
