@@ -16,7 +16,7 @@ from winnow.domain.boxes import boxes_of
 from winnow.domain.errors import BadInput
 from winnow.testing.roads.coco_folder import write_coco
 from winnow.testing.roads.setting import RoadsSetting
-from winnow.testing.roads.source import RoadsSource
+from winnow.testing.roads.source import PIXELS_KEPT, RoadsSource
 
 TINY = RoadsSetting(town=2, frames=45, width=80, height=48, session_frames=12, private_share=0.3)
 
@@ -36,6 +36,15 @@ def test_a_town_is_a_source_that_can_be_read_again_and_in_part() -> None:
     for frame in frames:
         boxes_of(frame.label or "", class_names=source.class_names, size=(80, 48))
         assert set(frame.tags) == {"scene", "speed_mps", "time_of_day", "vehicle", "weather"}
+
+
+def test_a_small_town_is_drawn_once_and_a_large_one_is_not_kept() -> None:
+    first, again = RoadsSource(TINY), RoadsSource(TINY)
+    assert all(one is other for one, other in zip(first.frames(), again.frames(), strict=True))
+    other_town = RoadsSource(replace(TINY, town=3))
+    assert next(other_town.frames()) != next(first.frames())
+    large = RoadsSource(replace(TINY, frames=PIXELS_KEPT // (80 * 48) + 1))
+    assert next(large.frames()) is not next(large.frames())
 
 
 def test_a_line_of_text_names_a_town_and_anything_else_is_a_path(tmp_path: Path) -> None:

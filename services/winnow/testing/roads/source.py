@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from functools import lru_cache
+from typing import Final
 
 from winnow.domain.boxes import label_of
 from winnow.domain.labels import DETECTION
 from winnow.ports.frame_source import SourceFrame
 from winnow.testing.roads.setting import CLASS_NAMES, RoadsSetting
 from winnow.testing.roads.town import RoadFrame, Town
+
+PIXELS_KEPT: Final = 2**25
+"""A recording of no more is drawn once in a process, some 10 MB of JPEG: `winnow ingest` reads its
+source twice, and each run of the demo reads it again."""
 
 
 class RoadsSource:
@@ -49,7 +55,25 @@ class RoadsSource:
 
     def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:
         """Draw the frames in the order in which they were recorded."""
-        return (source_frame(frame) for frame in self.town.frames(positions))
+        setting = self.town.setting
+        kept: dict[int, SourceFrame] | None = None
+        if setting.frames * setting.width * setting.height <= PIXELS_KEPT:
+            kept = _kept(setting)
+        wanted = range(self.n_frames) if positions is None else sorted(positions)
+        return (self._frame(pos, kept) for pos in wanted)
+
+    def _frame(self, pos: int, kept: dict[int, SourceFrame] | None) -> SourceFrame:
+        if kept is None:
+            return source_frame(self.town.frame(pos))
+        if pos not in kept:
+            kept[pos] = source_frame(self.town.frame(pos))
+        return kept[pos]
+
+
+@lru_cache(maxsize=1)
+def _kept(_: RoadsSetting) -> dict[int, SourceFrame]:
+    """Give the frames of a town that were drawn already."""
+    return {}
 
 
 def source_frame(frame: RoadFrame) -> SourceFrame:
