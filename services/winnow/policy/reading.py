@@ -224,7 +224,9 @@ class _Builder:
         return found
 
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> object:
-        text = str(node.value)
+        # JSON writes a character beyond U+FFFF as two halves.
+        halves = str(node.value).encode("utf-16-le", "surrogatepass")
+        text = halves.decode("utf-16-le", "surrogatepass")
         if any("\ud800" <= letter <= "\udfff" for letter in text):
             return self._wrong(node, path, "expected characters, found half of one")
         # YAML 1.1, which the loader resolves by, takes `1e-3` for a text; a number with a tag of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from winnow.domain.errors import BadInput
+from winnow.policy.model import parse_policy, stored_policy
 from winnow.policy.reading import DEPTH_MAX, NODES_MAX, TEXT_BYTES_MAX, read_document
 
 
@@ -75,6 +76,14 @@ def test_what_is_no_plain_yaml_is_told_and_left_out() -> None:
         "line 3, column 3: expected a text as key",
     ]
     assert told('a: "\\ud800"') == ["line 1, column 4: a: expected characters, found half of one"]
+
+
+def test_a_stored_policy_may_hold_characters_that_json_writes_as_two_halves() -> None:
+    policy = parse_policy(
+        "description: '\U0001f697 and \U0001f6b2'\nlabel: {class_names: [\U0001f697]}"
+    )
+    assert stored_policy(policy.canonical()) == policy
+    assert policy.label.class_names == ("\U0001f697",)
 
 
 def test_an_anchor_around_itself_is_told() -> None:
