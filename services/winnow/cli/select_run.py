@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -114,18 +115,23 @@ def replay_in(folder: Path, given: Mapping[str, Path], step: Step) -> Replayed:
 
 
 def _question_of(folder: Path, manifest: Mapping[str, Any], given: Mapping[str, Path]) -> Question:
-    paths: dict[str, Any] = {
-        name: given.get(name) or _found(folder, Path(known["path"]))
-        for name, known in manifest["inputs"].items()
-    }
-    return Question(
-        policy=Policy.model_validate(manifest["policy"], context=STORED),
-        class_names=tuple(manifest["class_names_given"]),
-        budget_micros=manifest["budget_micros"],
-        seed=manifest["seed"],
-        round_number=manifest["round"],
-        **paths,
-    )
+    try:
+        paths: dict[str, Any] = {
+            name: given.get(name) or _found(folder, Path(known["path"]))
+            for name, known in manifest["inputs"].items()
+        }
+        return Question(
+            policy=Policy.model_validate(manifest["policy"], context=STORED),
+            class_names=tuple(manifest["class_names_given"]),
+            budget_micros=manifest["budget_micros"],
+            seed=manifest["seed"],
+            round_number=manifest["round"],
+            **paths,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        msg = f"{folder / MANIFEST_FILE}: expected what selector {SELECTOR_VERSION} can choose by, "
+        msg += f"found none in a manifest of selector {_selector(manifest)}: {error!r}"
+        raise BadInput(msg) from error
 
 
 def _found(folder: Path, path: Path) -> Path:
@@ -154,7 +160,7 @@ def _difference(folder: Path, manifest: Mapping[str, Any], output: Output) -> st
             return _by_version(manifest, _first(name, stored, data))
     if (folder / MANIFEST_FILE).read_bytes() != output.manifest:
         return _by_version(
-            manifest, f"{MANIFEST_FILE}: the batch is the same, what is told of it differs"
+            manifest, f"{MANIFEST_FILE}: the batch is the same, {_told(manifest, output)}"
         )
     return ""
 
@@ -172,8 +178,21 @@ def _first(name: str, stored: bytes, data: bytes) -> str:
     return first_difference(*tables)
 
 
+def _told(manifest: Mapping[str, Any], output: Output) -> str:
+    """Say which entries of the manifest differ."""
+    replayed = json.loads(output.manifest)
+    names = sorted(manifest.keys() | replayed.keys())
+    different = [name for name in names if manifest.get(name) != replayed.get(name)]
+    return f"what is told of it differs: {', '.join(different) or 'its layout'}"
+
+
+def _selector(manifest: Mapping[str, Any]) -> str:
+    versions = manifest.get("versions")
+    return str(versions.get("selector")) if isinstance(versions, dict) else "unknown"
+
+
 def _by_version(manifest: Mapping[str, Any], difference: str) -> str:
-    found = manifest["versions"]["selector"]
+    found = _selector(manifest)
     if found == SELECTOR_VERSION:
         return difference
     return f"{difference}; chosen by selector {found}, replayed by selector {SELECTOR_VERSION}"

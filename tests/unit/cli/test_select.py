@@ -164,6 +164,30 @@ def test_a_replay_is_identical_or_says_what_differs(select: Select, tmp_path: Pa
     assert asked["identical"] is False
 
 
+@pytest.mark.parametrize(
+    ("entry", "changed", "exit_code", "expected"),
+    [
+        ("seed", 4, 1, "batch.parquet, row 0, frame_id: recorded"),
+        ("notes", ["done"], 1, "what is told of it differs: notes"),
+        ("versions", {"selector": "0"}, 1, "differs: versions; chosen by selector 0"),
+        ("policy", {"colour": 3}, 2, "can choose by, found none in a manifest of selector"),
+        ("inputs", {"frames": 3}, 2, "can choose by, found none in a manifest of selector"),
+        ("inputs", [], 2, "can choose by, found none in a manifest of selector"),
+        ("round", None, 0, "identical, byte for byte"),
+    ],
+)
+def test_a_replay_says_what_is_wrong_with_a_manifest(
+    select: Select, tmp_path: Path, entry: str, changed: object, exit_code: int, expected: str
+) -> None:
+    assert select(*files(tmp_path).write()).exit_code == 0
+    document = manifest(tmp_path) | {entry: changed}
+    text = json.dumps(document, indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+    (tmp_path / "out" / "manifest.json").write_text(text, encoding="utf-8")
+    found = select("--replay", "out")
+    assert found.exit_code == exit_code, found.output
+    assert expected in found.output + found.stderr
+
+
 def test_a_replay_of_other_inputs_is_refused_and_names_each(select: Select, tmp_path: Path) -> None:
     given = files(tmp_path)
     assert select(*given.write()).exit_code == 0
