@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import fields, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -166,6 +167,15 @@ def test_a_frame_twice_is_refused(name: str) -> None:
     twice[1] = twice[0]
     with pytest.raises(BadInput, match="distinct"):
         strategy(name).choose(replace(pool, frame_ids=twice), 2, seed=SEED)
+
+
+@ALL
+def test_ids_that_are_no_array_of_texts_are_refused(name: str) -> None:
+    pool, wrong = candidates(5), (["a", "b", "c", "d", "e"], np.arange(5))
+    for frame_ids in wrong:
+        given: dict[str, Any] = {"frame_ids": frame_ids}
+        with pytest.raises(BadInput, match=r"frame_ids: expected an array \[N\] of texts, found "):
+            strategy(name).choose(replace(pool, **given), 2, seed=SEED)
 
 
 @ALL

@@ -257,11 +257,15 @@ def _check_finite(what: str, values: Floats | Rows, frame_ids: FrameIds | None) 
 
 
 def tie_ranks(frame_ids: FrameIds) -> Ranks:
-    """Give each frame's place among all ids in order, or refuse an id that is there twice.
+    """Give each frame's place among all ids in order; refuse ids that are no texts or repeated.
 
     Costs N log N; ids of 32 hexadecimal digits are sorted as two numbers, which is ten times
     faster than as texts and the same order.
     """
+    if not isinstance(frame_ids, np.ndarray) or (len(frame_ids) and frame_ids.dtype.kind != "U"):
+        found = getattr(frame_ids, "dtype", type(frame_ids).__name__)
+        msg = f"frame_ids: expected an array [N] of texts, found {found}"
+        raise BadInput(msg)
     words = hex_words(frame_ids)
     order = np.argsort(frame_ids) if words is None else np.lexsort((words[1], words[0]))
     in_order = frame_ids[order]
