@@ -22,5 +22,5 @@ class OpenRoundSettings(BaseSettings):
         default=SecretStr(""), description="Token of the person in whose name rounds are asked for."
     )
     state_dir: Path | None = Field(
-        default=None, description="State folder of ring 1, where no console runs."
+        default=None, description="State folder on this machine, where no console runs."
     )

@@ -36,7 +36,7 @@ class ConsoleSettings(ServiceSettings):
     )
     local_person: str = Field(
         default="",
-        description="Who calls without a token, with all roles: ring 1, in-process only.",
+        description="Who calls without a token, with all roles: on one machine, in-process only.",
     )
     gauges_tick_seconds: float = Field(
         default=10.0, gt=0, description="How often money and label gauges are read anew."

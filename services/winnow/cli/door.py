@@ -78,7 +78,7 @@ def fail_of_disk(error: OSError) -> typer.Exit:
 
 def _reading(
     door_state: Annotated[
-        Path, typer.Option("--state", envvar="WINNOW_STATE", help="State folder of ring 1.")
+        Path, typer.Option("--state", envvar="WINNOW_STATE", help="State folder on this machine.")
     ] = STATE_DEFAULT,
     door_console: Annotated[
         str, typer.Option("--console", envvar="WINNOW_CONSOLE_URL", help="A running console.")

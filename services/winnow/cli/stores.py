@@ -19,7 +19,7 @@ from winnow.ports.ledger import Ledger
 from winnow.runtime.settings import ServiceSettings
 
 State = Annotated[
-    Path, typer.Option("--state", envvar="WINNOW_STATE", help="State folder of ring 1.")
+    Path, typer.Option("--state", envvar="WINNOW_STATE", help="State folder on this machine.")
 ]
 LedgerUrl = Annotated[
     str,

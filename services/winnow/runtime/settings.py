@@ -15,7 +15,7 @@ class ServiceSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     ledger_url: SecretStr = Field(description="`sqlite:///…` or `postgresql+psycopg://…`.")
-    bus_url: SecretStr = Field(description="`sqlite:///…` (ring 1) or `kafka://host:port,…`.")
+    bus_url: SecretStr = Field(description="`sqlite:///…` (one machine) or `kafka://host:port,…`.")
     blobs_url: SecretStr = Field(
         description="`file:///…` or `s3://key:secret@host:port/bucket?secure=false`."
     )
