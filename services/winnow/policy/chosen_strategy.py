@@ -48,8 +48,12 @@ class ChosenStrategy(Section):
 
     def __str__(self) -> str:
         """Give name and options, e.g. `hybrid (alpha 0.7, beta 0.3)`."""
-        told = ", ".join(f"{key} {value}" for key, value in self.options().items())
-        return f"{self.name} ({told})" if told else self.name
+        told = [f"{key} {_listed(value)}" for key, value in self.options().items() if value != ()]
+        return f"{self.name} ({', '.join(told)})" if told else self.name
+
+
+def _listed(value: object) -> str:
+    return " and ".join(map(str, value)) if isinstance(value, tuple) else str(value)
 
 
 def _model_of(name: str) -> type[ChosenStrategy]:
