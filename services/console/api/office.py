@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from typing import Literal
 
 from fastapi import APIRouter, Query, Request
 
@@ -65,7 +66,7 @@ def _records(router: APIRouter, desk: Desk) -> None:
     def audit(
         request: Request,
         about: str | None = None,
-        state: str | None = None,
+        state: Literal["allowed", "refused", "repeated"] | None = None,
         limit: int = Query(default=100, ge=1, le=10_000),
     ) -> list[Document]:
         """List the newest acts, oldest first."""

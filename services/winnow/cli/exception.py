@@ -32,7 +32,7 @@ def list_exceptions(
         table.add_row(
             row["key"], row["kind"], row["round_id"], row["subject"], row["state"], row["detail"]
         )
-    door.show(rows, table)
+    door.show(rows, table if rows else "nothing waits for a decision")
 
 
 @console_command(app, "resolve", asks=True)

@@ -38,6 +38,8 @@ def status(
 
 def _screen(document: Document) -> Group:
     shards, frames = document["shards"], document["frames"]
+    under_way = len(document["rounds"])
+    rounds = document["rounds_ended"] | ({"under way": under_way} if under_way else {})
     lines = [
         f"you        {document['person']}",
         f"pool       {shards['in_pool']} of {shards['ingested']} shards "
@@ -45,7 +47,7 @@ def _screen(document: Document) -> Group:
         *([f"blocked    {_counts(frames['blocked'])} (by a gate)"] if frames["blocked"] else []),
         f"labels     {_counts(document['labels'])}",
         f"acts       {_counts(document['commands'])}",
-        f"rounds     {_counts(document['rounds_ended'])}; {len(document['rounds'])} under way",
+        f"rounds     {_counts(rounds)}",
     ]
     for row in document["refused"]:
         reason = row["reason"].removeprefix(f"{row['name']}: ")

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,10 @@ def test_help_comes_without_importing_what_it_does_not_need() -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert all(name in done.stdout for name in COMMANDS)
+
+
+def test_the_version_is_that_of_the_package(winnow: Winnow) -> None:
+    assert winnow("--version").stdout == f"winnow {version('winnow')}\n"
 
 
 def commands(command: Any, path: str) -> Iterator[tuple[str, Any]]:
@@ -208,6 +213,13 @@ def test_every_reading_command_reads_a_fresh_folder(funded: Winnow) -> None:
     ):  # fmt: skip
         assert funded(*arguments).exit_code == 0, arguments
         assert json.loads(funded(*arguments, "--json").stdout) is not None, arguments
+
+
+def test_an_outcome_that_no_act_has_is_bad_usage_and_no_empty_list(funded: Winnow) -> None:
+    assert "budget.allocate" in funded("audit", "--outcome", "allowed").stdout
+    result = funded("audit", "--outcome", "alowed")
+    assert result.exit_code == 2
+    assert "'allowed', 'refused' or 'repeated'" in result.stderr
 
 
 def test_a_console_that_is_away_is_one_clear_line(winnow: Winnow) -> None:
