@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -10,7 +11,7 @@ import numpy.typing as npt
 from winnow.acquisition.probabilities import Probabilities, by_blocks, mean_of_members
 from winnow.acquisition.reproducible import Floats
 from winnow.constraints.reserve import Reserve, Thresholds
-from winnow.constraints.task_allocation import apportion
+from winnow.constraints.task_allocation import proportional
 from winnow.domain.errors import BadInput
 from winnow.kernels.groups import NO_GROUP, Values, groups_of
 
@@ -229,11 +230,33 @@ class AtLeast:
 
 
 def _scaled(reach_S: Numbers, places: int, taken_S: Numbers) -> Numbers:
-    """Share out places in proportion to what each slice asks for; nobody gives back a frame."""
-    asked = {f"{slot:09d}": number for slot, number in enumerate(reach_S.tolist())}
-    had = dict(zip(asked, taken_S.tolist(), strict=True))
-    shares = apportion(asked, places, least=had, most=asked)
-    return np.array(list(shares.values()), dtype=np.int64)
+    """Share out places in proportion to what each slice asks for; nobody gives back a frame.
+
+    By largest remainder, as `apportion` does; equal remainders go to the first slices. Slices that
+    ask for as much and have as much are looked at once, as there may be a million of them.
+    """
+    width = int(taken_S.max(initial=0)) + 1
+    kinds, kind_S, counts = np.unique(
+        reach_S * width + taken_S, return_inverse=True, return_counts=True
+    )
+    asked, had = np.divmod(kinds, width)
+    shares = proportional(
+        dict(enumerate(map(Fraction, asked.tolist()))),
+        places,
+        dict(enumerate(np.minimum(had, places).tolist())),
+        dict(enumerate(np.minimum(asked, places).tolist())),
+        dict(enumerate(counts.tolist())),
+    )
+    whole = [int(shares[kind]) for kind in range(len(kinds))]
+    parts = [shares[kind] - whole[kind] for kind in range(len(kinds))]
+    scaled_S: Numbers = np.array(whole, dtype=np.int64)[kind_S]
+    left = places - int(scaled_S.sum())
+    for part in sorted({part for part in parts if part}, reverse=True):
+        alike = np.array([one == part for one in parts], dtype=np.bool_)
+        first = np.flatnonzero(alike[kind_S])[: max(left, 0)]
+        scaled_S[first] += 1
+        left -= len(first)
+    return scaled_S
 
 
 def _slots(values_N: Values, value_S: Sequence[str | int]) -> npt.NDArray[np.intp]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from fractions import Fraction
-from typing import Final
+from typing import Final, TypeVar
 
 from winnow.domain.errors import BadInput
+
+Name = TypeVar("Name", bound=Hashable)
 
 _DENOMINATOR_MAX: Final = 10**6
 """A share of 0.1 is a tenth, and not the binary number nearest to it."""
@@ -96,7 +98,8 @@ def apportion(
     _check({"n": n}, weights, least or {}, most or {})
     if sum(floors.values()) > n:
         weights, caps, floors = floors, floors, dict.fromkeys(floors, 0)
-    return _rounded(_proportional({k: Fraction(w) for k, w in weights.items()}, n, floors, caps))
+    exact = {name: Fraction(weight) for name, weight in weights.items()}
+    return _rounded(proportional(exact, n, floors, caps, dict.fromkeys(exact, 1)))
 
 
 def minimums_of(shares: Mapping[str, float], n: int) -> dict[str, int]:
@@ -127,21 +130,31 @@ def minimums_of(shares: Mapping[str, float], n: int) -> dict[str, int]:
     return apportion(exact, int(n * total))
 
 
-def _proportional(
-    weights: dict[str, Fraction], n: int, floors: dict[str, int], caps: dict[str, int]
-) -> dict[str, Fraction]:
-    """Give real shares: each in proportion, or at its floor or cap."""
-    settled: dict[str, Fraction] = {}
-    while loose := [name for name in weights if name not in settled]:
-        rest = n - sum(settled.values(), Fraction(0))
-        total = sum((weights[name] for name in loose), Fraction(0))
-        shares = {name: rest * weights[name] / total if total else Fraction(0) for name in loose}
+def proportional(
+    weights: Mapping[Name, Fraction],
+    n: int,
+    floors: Mapping[Name, int],
+    caps: Mapping[Name, int],
+    counts: Mapping[Name, int],
+) -> dict[Name, Fraction]:
+    """Give real shares of n places: each in proportion, or at its floor or cap.
+
+    A name may stand for several that are alike, as many as `counts` says: each gets the share.
+    """
+
+    def total_of(numbers: Mapping[Name, Fraction]) -> Fraction:
+        return sum((counts[name] * number for name, number in numbers.items()), Fraction(0))
+
+    settled: dict[Name, Fraction] = {}
+    while loose := {k: weight for k, weight in weights.items() if k not in settled}:
+        rest, total = n - total_of(settled), total_of(loose)
+        shares = {k: rest * weight / total if total else Fraction(0) for k, weight in loose.items()}
         over = {k: share - caps[k] for k, share in shares.items() if share > caps[k]}
         under = {k: floors[k] - share for k, share in shares.items() if share < floors[k]}
         if not over and not under:
             return settled | shares
         # Settling the larger excess first is what keeps the others from being settled wrongly.
-        at_cap = sum(over.values(), Fraction(0)) >= sum(under.values(), Fraction(0))
+        at_cap = total_of(over) >= total_of(under)
         settled |= {k: Fraction(caps[k]) for k in over} if at_cap else {
             k: Fraction(floors[k]) for k in under
         }  # fmt: skip

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from fractions import Fraction
 from itertools import combinations
+from typing import Any, Self
 
 import numpy as np
 import numpy.typing as npt
@@ -11,12 +13,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from winnow.constraints import quotas, task_allocation
 from winnow.constraints.caps import AtMost
 from winnow.constraints.contradictions import contradictions
 from winnow.constraints.money import WithinMoney
 from winnow.constraints.one_per_cluster import OnePerCluster
 from winnow.constraints.quotas import AtLeast, Minimums, predicted_classes
 from winnow.constraints.reserve import Reserve
+from winnow.constraints.task_allocation import apportion
 from winnow.constraints.temporal_gap import TemporalGap
 from winnow.domain.errors import BadInput
 from winnow.strategies.protocol import Candidates, Constraint
@@ -75,6 +79,51 @@ def test_minimums_above_the_batch_are_scaled_so_that_every_slice_gets_some() -> 
     slices = ["fog"] * 10 + ["rain"] * 10
     picks = chosen(20, 6, AtLeast([Minimums(texts(slices), {"fog": 10, "rain": 5}, "weather")]))
     assert Counter(slices[pos] for pos in picks) == {"fog": 4, "rain": 2}
+
+
+@given(
+    slices=st.lists(st.tuples(st.integers(0, 4), st.integers(0, 6)), min_size=1, max_size=9),
+    data=st.data(),
+)
+def test_slices_that_ask_for_too_much_get_what_the_largest_remainders_give(
+    slices: list[tuple[int, int]], data: st.DataObject
+) -> None:
+    taken = [had for had, _ in slices]
+    least = [had + more for had, more in slices]
+    part = Minimums(np.repeat(np.arange(len(least)), least), dict(enumerate(least)), "slice")
+    for pos in [pos for slot, had in enumerate(taken) for pos in [sum(least[:slot])] * had]:
+        part.took(pos)
+    part.lost(np.concatenate([np.arange(had) + sum(least[:s]) for s, had in enumerate(taken)]))
+    n_places = data.draw(st.integers(0, max(0, sum(least) - sum(taken) - 1)))
+    named = [(f"{slot:09d}", slot) for slot in range(len(least)) if least[slot]]
+    shares = apportion(
+        {name: least[slot] for name, slot in named},
+        n_places + sum(taken),
+        least={name: taken[slot] for name, slot in named},
+        most={name: least[slot] for name, slot in named},
+    )
+    if sum(least) > sum(taken):
+        expected = [shares[name] - taken[slot] for name, slot in named]
+        assert part.needs(n_places).tolist() == expected
+
+
+def test_very_many_slices_share_few_places_without_a_look_at_each_as_a_fraction(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[object] = []
+
+    class Counted(Fraction):
+        def __new__(cls, *args: Any) -> Self:
+            made.append(args)
+            return super().__new__(cls, *args)
+
+    for module in (quotas, task_allocation):
+        monkeypatch.setattr(module, "Fraction", Counted)
+    values = np.arange(5_000)
+    part = Minimums(values, dict.fromkeys(values.tolist(), 1), "session")
+    needs = part.needs(10)
+    assert np.flatnonzero(needs).tolist() == list(range(10))
+    assert len(made) < 100
 
 
 def test_a_slice_that_runs_dry_gives_its_places_back_and_says_so() -> None:
