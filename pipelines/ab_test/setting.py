@@ -9,6 +9,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from winnow.domain.errors import BadInput
+from winnow.domain.mistakes import sentence
 
 Count = Annotated[int, Field(ge=1)]
 Tags = dict[str, tuple[str, ...]]
@@ -96,9 +97,6 @@ def read_setting(path: Path | None) -> AbSetting:
         msg = f"{path}: expected a YAML file, found: {error}"
         raise BadInput(msg) from error
     except ValidationError as error:
-        lines = [
-            f"\n  {'.'.join(map(str, mistake['loc'])) or 'file'}: {mistake['msg']}"
-            for mistake in error.errors()
-        ]
+        lines = [f"\n  {sentence(one, AbSetting.model_fields)}" for one in error.errors()]
         msg = f"{path}: {error.error_count()} mistake(s):{''.join(lines)}"
         raise BadInput(msg) from error

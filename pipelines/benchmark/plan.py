@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from benchmark.methods import BASELINE, method_named
 from winnow.domain.errors import BadInput
+from winnow.domain.mistakes import sentence
 
 PoolKind = Literal["plain", "duplicated", "deduplicated"]
 METHODS = (
@@ -71,7 +72,7 @@ class Plan(BaseModel):
         try:
             return cls.model_validate(given)
         except ValidationError as error:
-            lines = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            lines = [sentence(mistake, cls.model_fields) for mistake in error.errors()]
             raise BadInput("benchmark: " + "; ".join(lines)) from error
 
     def digest(self, data_digest: str, version: str) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from winnow.domain.errors import BadInput
+from winnow.domain.mistakes import sentence
 
 LAST = "last"
 """Stands for the policy of the newest round."""
@@ -63,10 +64,6 @@ def request_of(given: Mapping[str, object]) -> Request:
     try:
         return Request.model_validate(dict(given))
     except ValidationError as error:
-        lines = [
-            f"\n  {'.'.join(map(str, mistake['loc']))}: {mistake['msg']}, "
-            f"found {mistake['input']!r}"
-            for mistake in error.errors()
-        ]
+        lines = [f"\n  {sentence(one, Request.model_fields)}" for one in error.errors()]
         msg = f"open_round: {len(lines)} parameter(s) are wrong:{''.join(lines)}"
         raise BadInput(msg) from error

@@ -15,6 +15,7 @@ from console.api.letters import letter_routes
 from console.api.loop import loop_routes
 from console.api.office import office_routes
 from winnow.domain.errors import WinnowError
+from winnow.domain.mistakes import sentence
 from winnow.runtime.failures import policy_of
 
 
@@ -50,7 +51,7 @@ async def _refused(request: Request, error: Exception) -> Response:
 
 async def _malformed(request: Request, error: Exception) -> Response:
     mistakes = error.errors() if isinstance(error, RequestValidationError) else ()
-    lines = [f"  {'.'.join(str(part) for part in m['loc'][1:])}: {m['msg']}" for m in mistakes]
+    lines = [f"  {sentence({**one, 'loc': one['loc'][1:]}, whole='body')}" for one in mistakes]
     text = f"{request.url.path}: {len(lines)} mistake(s) in the request\n" + "\n".join(lines)
     return JSONResponse(_document("BadInput", text), 422)
 

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 
 from winnow.cli.state_folder import made
 from winnow.domain import errors
+from winnow.domain.mistakes import expected
 
 Document = dict[str, Any]
 POLL_SECONDS = 0.2
@@ -51,7 +52,7 @@ class ConsoleClient:
         try:
             settings = app.settings.embedded(folder)
         except ValidationError as error:
-            lines = [f"  {'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            lines = [f"  {'.'.join(map(str, e['loc']))}: {expected(e)}" for e in error.errors()]
             msg = "settings of the console (WINNOW_CONSOLE_*):\n" + "\n".join(lines)
             raise errors.BadInput(msg) from None
         service = app.build(settings)

@@ -3,34 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from types import MappingProxyType
 from typing import Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 
+from winnow.domain.mistakes import expected, shortened
 from winnow.policy.reading import Document, Mistake, Path
 from winnow.policy.score_section import NAMES
 from winnow.policy.section import did_you_mean, hint_at
 
-FOUND_LENGTH_MAX: Final = 60
-_WORDS: Final[Mapping[str, str]] = {
-    "bool_type": "expected true or false",
-    "dict_type": "expected a mapping",
-    "float_type": "expected a number",
-    "int_from_float": "expected a whole number",
-    "int_type": "expected a whole number",
-    "missing": "expected a value",
-    "model_attributes_type": "expected a mapping",
-    "model_type": "expected a mapping",
-    "string_type": "expected a text",
-    "tuple_type": "expected a list",
-    "union_tag_not_found": "expected a name",
-}
 _ACQUISITIONS: Final = MappingProxyType({"an acquisition function: selection.acquisition": NAMES})
 _QUOTED: Final = re.compile("'([^']*)'")
-_RENAMED: Final = re.compile(r"^(Input|Value|String|Tuple|Dictionary|List) should ")
 
 
 def told(mistake: ErrorDetails, root: type[BaseModel], document: Document) -> Mistake:
@@ -42,7 +28,7 @@ def told(mistake: ErrorDetails, root: type[BaseModel], document: Document) -> Mi
     missing = mistake["type"] == "missing"
     found = mistake.get("ctx", {}).get("tag", mistake["input"])
     if not missing and not isinstance(found, dict):
-        text = f"{text} (found {_short(found)}){hint}"
+        text = f"{text} (found {shortened(found)}){hint}"
     shown = _shown(path, document)
     return Mistake(
         document.place(path, of_key=unknown), (*shown, path[-1]) if missing else shown, text
@@ -59,31 +45,20 @@ def _shown(path: Path, document: Document) -> Path:
 
 
 def _expected(mistake: ErrorDetails) -> str:
-    kind, said = mistake["type"], mistake["msg"]
+    kind = mistake["type"]
     if kind == "union_tag_invalid":
         names = mistake["ctx"]["expected_tags"].replace("'", "")
         hint = hint_at(str(mistake["ctx"]["tag"]), names.split(", "), _ACQUISITIONS)
         return f"expected one of {names}{hint}"
     if kind == "literal_error":
         known = _QUOTED.findall(mistake["ctx"]["expected"])
-        return f"{_said(said)}{did_you_mean(str(mistake['input']), known)}"
-    if kind == "value_error":
-        return said.removeprefix("Value error, ")
-    return _WORDS.get(kind) or _said(said)
-
-
-def _said(text: str) -> str:
-    return _RENAMED.sub("expected to ", text).replace("to be ", "", 1)
+        return f"{expected(mistake)}{did_you_mean(str(mistake['input']), known)}"
+    return expected(mistake)
 
 
 def _in_quotes(mistake: ErrorDetails) -> str:
     is_scalar = isinstance(mistake["input"], bool | int | float)
     return "; a text in quotes would do" if mistake["type"] == "string_type" and is_scalar else ""
-
-
-def _short(found: object) -> str:
-    text = repr(found)
-    return text if len(text) <= FOUND_LENGTH_MAX else f"{text[:FOUND_LENGTH_MAX]}…"
 
 
 def _unknown(path: Path, root: type[BaseModel]) -> str:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from pydantic_settings import BaseSettings
 
 from winnow.domain.errors import BadInput, WinnowError
+from winnow.domain.mistakes import expected
 from winnow.runtime.failures import policy_of
 from winnow.runtime.http import api_server, health_server
 from winnow.runtime.service import App, Service
@@ -97,8 +98,8 @@ def read_settings(settings: type[T]) -> T:
 
 
 def settings_mistakes(settings: type[BaseSettings], error: ValidationError) -> list[str]:
-    """Give one line for each mistake, with the variable's name."""
-    return [f"  {_variable(settings, fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+    """Give one line for each mistake, with the variable's name; values may be secrets."""
+    return [f"  {_variable(settings, one['loc'])}: {expected(one)}" for one in error.errors()]
 
 
 def _variable(settings: type[BaseSettings], location: Sequence[int | str]) -> str:

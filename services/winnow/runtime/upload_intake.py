@@ -19,6 +19,7 @@ from winnow.domain.boxes import classes_in
 from winnow.domain.errors import BadInput, IntegrityError, SchemaMismatch
 from winnow.domain.ids import FrameId
 from winnow.domain.labels import CLASSIFICATION, DETECTION
+from winnow.domain.mistakes import sentence
 from winnow.evidence.upload_manifest import UploadedFrame, UploadSelectionManifest
 from winnow.ports.blobs import Blobs
 from winnow.ports.frame_source import SourceFrame
@@ -52,10 +53,7 @@ def read_upload(data: bytes, *, where: str) -> UploadSelectionManifest:
     try:
         manifest = UploadSelectionManifest.model_validate_json(data)
     except ValidationError as error:
-        lines = [
-            f"\n  {'.'.join(map(str, mistake['loc'])) or 'file'}: {mistake['msg']}"
-            for mistake in error.errors()[:MISTAKES_SHOWN]
-        ]
+        lines = [f"\n  {sentence(mistake)}" for mistake in error.errors()[:MISTAKES_SHOWN]]
         msg = (
             f"{where}: expected an upload selection manifest, found {error.error_count()} "
             f"mistake(s):{''.join(lines)}"

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Final, get_args, get_origin, get_type_hints
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from winnow.domain.errors import BadInput
+from winnow.domain.mistakes import sentence
 from winnow.kernels.protocol import DistanceKernel
 from winnow.strategies.badge import Badge
 from winnow.strategies.bait import Bait
@@ -118,9 +119,9 @@ def strategy_of(
     try:
         checked = model.model_validate(dict(options or {}))
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        lines = "; ".join(sentence(mistake) for mistake in error.errors())
         known = ", ".join(model.model_fields) or "none"
-        msg = f"strategy {name}: {told} (its options: {known})"
+        msg = f"strategy {name}: {lines} (its options: {known})"
         raise BadInput(msg) from error
     values = {field: getattr(checked, field) for field in model.model_fields}
     if kernel is not None and any(known.name == "kernel" for known in fields(STRATEGIES[name])):  # type: ignore[arg-type]

@@ -81,5 +81,5 @@ def test_pipelines_name_their_steps_before_they_connect_to_anything() -> None:
 
 def test_a_step_without_settings_names_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("WINNOW_RETRAIN_LEDGER_URL", raising=False)
-    with pytest.raises(BadInput, match="WINNOW_RETRAIN_LEDGER_URL: Field required"):
+    with pytest.raises(BadInput, match="WINNOW_RETRAIN_LEDGER_URL: expected a value"):
         run_retrain("train", {"orders": "[]"})

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from winnow.adapters.frame_sources.pixel_boxes import box_inside
 from winnow.domain.boxes import Box, label_of
 from winnow.domain.errors import BadInput
+from winnow.domain.mistakes import sentence
 
 OWN_FIELDS = frozenset(
     {"session", "site", "sensor", "captured_at", "date_captured", "privacy_blocked", "calibrated"}
@@ -114,10 +115,7 @@ def read_coco(path: Path) -> CocoFile:
     try:
         document = _Document.model_validate_json(path.read_bytes())
     except ValidationError as error:
-        lines = [
-            f"\n  {'.'.join(map(str, mistake['loc'])) or 'file'}: {mistake['msg']}"
-            for mistake in error.errors()[:MISTAKES_SHOWN]
-        ]
+        lines = [f"\n  {sentence(mistake)}" for mistake in error.errors()[:MISTAKES_SHOWN]]
         msg = (
             f"{path}: expected a COCO file, found {error.error_count()} mistake(s):{''.join(lines)}"
         )
