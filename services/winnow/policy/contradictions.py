@@ -247,6 +247,12 @@ def _minimums(policy: Sections) -> Iterator[Contradiction]:
                 f"are chosen (batch_size {n_asked} without the random arm), found {least}"
             )
             yield Contradiction((path, *sized), text)
+        elif n_minimums > 1 and (n_paid := _n_paid(policy)) and least > n_paid:
+            text = (
+                f"expected minimums of {column} that sum to at most the {n_paid} frames that "
+                f"money.batch_micros_max pays, found {least}"
+            )
+            yield Contradiction((path, ("money", "batch_micros_max")), text)
 
 
 def _allocation(policy: Sections) -> Iterator[Contradiction]:
@@ -306,6 +312,9 @@ def _told(caps: Caps) -> str:
 def _classes(policy: Sections) -> Iterator[Contradiction]:
     """Look for the classes that a policy names among those of its labels, if it lists them."""
     known, constraints = policy.label.class_names, policy.constraints
+    if "" in known or len(set(known)) < len(known):
+        text = f"expected distinct names, found {', '.join(map(repr, known))}"
+        yield Contradiction((("label", "class_names"),), text)
     caps = constraints.caps.get(PREDICTED_CLASS)
     capped = set(caps) if isinstance(caps, dict) else set()
     minimums = {m.value or "" for m in constraints.minimums if m.column == PREDICTED_CLASS} - {""}

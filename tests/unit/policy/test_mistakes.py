@@ -196,6 +196,17 @@ def test_a_cold_start_may_use_scores_that_frames_bring_along() -> None:
             "of weather=fog",
         ),
         (
+            "money: {batch_micros_max: 800000}\nconstraints: {minimums: ["
+            "{column: sky, value: fog, frames: 6}, {column: sky, value: sun, frames: 5}]}",
+            "minimums: expected minimums of sky that sum to at most the 10 frames that "
+            "money.batch_micros_max pays, found 11",
+        ),
+        (
+            "label: {class_names: [cat, dog, cat]}",
+            "label.class_names: expected distinct names, found 'cat', 'dog', 'cat'",
+        ),
+        ("label: {class_names: ['']}", "label.class_names: expected distinct names, found ''"),
+        (
             "constraints: {caps: {task: 20}, allocation: {column: task, "
             "budget_micros: {pose: 100, detect: 300}}}",
             "allocation.column: expected shares of the batch within constraints.caps.task (20), "
