@@ -76,6 +76,21 @@ def open_frames(path: Path) -> pq.ParquetFile:
     return file
 
 
+def read_columns(file: pq.ParquetFile, path: Path, columns: Sequence[str]) -> pa.Table:
+    """Read some columns of the table of frames.
+
+    Raises
+    ------
+    BadInput
+        What is in the file cannot be decoded.
+    """
+    try:
+        return file.read(columns=list(columns))
+    except (OSError, pa.ArrowException) as error:
+        msg = f"{path}: expected a whole Parquet file, found: {error}"
+        raise BadInput(msg) from error
+
+
 def open_array(path: Path, *, n_rows: int | None, axes: Sequence[str]) -> Array:
     """Map an array into memory; what is changed in it stays in memory and never reaches the file.
 

@@ -20,6 +20,7 @@ from winnow.cli.select_files import (
     Step,
     open_array,
     open_frames,
+    read_columns,
     read_labeled,
 )
 from winnow.cli.select_gates import (
@@ -96,7 +97,9 @@ def load(question: Question, step: Step) -> Loaded:
     """
     file = open_frames(question.frames)
     n_frames, there = file.metadata.num_rows, file.schema_arrow.names
-    ids = frame_ids_of(file.read(columns=["frame_id"])["frame_id"], where=str(question.frames))
+    ids = frame_ids_of(
+        read_columns(file, question.frames, ["frame_id"])["frame_id"], where=str(question.frames)
+    )
     labeled, detects = NOTHING_LABELED, question.policy.label.kind == DETECTION
     if question.labeled is not None:
         labeled = read_labeled(question.labeled, ids.column)
@@ -209,8 +212,8 @@ def _assembled(
     )
     examples = _examples(question.examples, ids, arrays.of.get("embeddings"), refused)
     if examples is None and "examples" in needs.inputs:
-        examples = _named_examples(question.policy, file, ids, arrays.of["embeddings"], refused)
-    table = file.read(columns=sorted(column_names(file, needs)))
+        examples = _named_examples(question, file, ids, arrays.of["embeddings"], refused)
+    table = read_columns(file, question.frames, sorted(column_names(file, needs)))
     excluded = np.union1d(centers, np.array(sorted(refused.reasons), dtype=np.int64))
     columns = needed_columns(table, needs, there=sorted(file.schema_arrow.names))
     covered: Rows = np.empty(0, dtype=np.intp)
@@ -288,17 +291,17 @@ def _examples(
 
 
 def _named_examples(
-    policy: Policy, file: pq.ParquetFile, ids: FrameIds, embeddings: Array, refused: Refused
+    question: Question, file: pq.ParquetFile, ids: FrameIds, embeddings: Array, refused: Refused
 ) -> npt.NDArray[np.float32] | None:
     """Give the embeddings of the frames that the policy names, by id or by a column."""
-    section = policy.selection.examples
+    section = question.policy.selection.examples
     assert section is not None, "checked before anything large was read"
     wanted = np.zeros(len(ids.inner), dtype=np.bool_)
     rows = rows_of(ids.column, list(section.frame_ids))
     wanted[rows[rows >= 0]] = True
     if section.column is not None:
         there = section.column in file.schema_arrow.names
-        table = file.read(columns=[section.column if there else TAGS])
+        table = read_columns(file, question.frames, [section.column if there else TAGS])
         wanted |= section.in_column(columns_of(table, {section.column})[section.column])
     wanted[sorted(refused.reasons)] = False
     if not wanted.any():

@@ -700,6 +700,16 @@ def test_what_cannot_be_used_is_one_clear_refusal_and_leaves_nothing(
     assert not (tmp_path / "out").exists()
 
 
+def test_a_table_with_broken_pages_is_named(select: Select, tmp_path: Path) -> None:
+    options = files(tmp_path, n=2_000).write()
+    path = tmp_path / "frames.parquet"
+    data = path.read_bytes()
+    path.write_bytes(data[:40] + bytes(3_000) + data[3_040:])
+    result = select(*options)
+    assert result.exit_code == 2, result.output
+    assert "frames.parquet: expected a whole Parquet file, found" in result.stderr
+
+
 def test_files_that_are_none_are_named(select: Select, tmp_path: Path) -> None:
     options = files(tmp_path).write()
     assert "expected --frames and --out" in select().stderr
