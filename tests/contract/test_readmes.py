@@ -5,10 +5,13 @@ from __future__ import annotations
 import importlib
 import re
 import sys
+from collections import Counter
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import numpy as np
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.metrics import MetricWrapperBase
@@ -124,6 +127,22 @@ def test_what_all_services_share_is_told_once() -> None:
     assert set(re.findall(r"\bWINNOW_[A-Z0-9_]+\b", text)) == shared
     told = set(re.findall(r"\bwinnow_[a-z0-9_]+\b", text))
     assert told == families_in(importlib.import_module("winnow.runtime.metrics"))
+
+
+def test_python_in_the_readme_runs_and_keeps_what_it_asks_for() -> None:
+    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    rng, n = np.random.default_rng(0), 60
+    names: dict[str, Any] = {
+        "frame_ids": np.array([f"f{place:02}" for place in range(n)]),
+        "sessions_N": np.array([f"s{place // 5:02}" for place in range(n)]),
+        "probs_NMC": rng.dirichlet(np.ones(3), (n, 4)).astype(np.float32),
+        "embeddings_ND": rng.standard_normal((n, 8)).astype(np.float32),
+    }
+    exec(code, names)
+    sessions = Counter(int(frame_id[1:]) // 5 for frame_id, _ in names["batch"])
+    assert len(names["batch"]) == 20
+    assert max(sessions.values()) == 2
+    assert all(reason for _, reason in names["batch"])
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: str(path.relative_to(ROOT)))
