@@ -63,7 +63,9 @@ def amend(
     remove: Frames = None,
     add: Frames = None,
 ) -> None:
-    """Take frames out of a proposed batch and put others in, as a recorded overlay.
+    """Take frames out of a proposed batch, put others in, and let it go as if approved.
+
+    The change is recorded as an overlay; name all frames at once, as the batch is decided then.
 
     [bold]winnow batch amend r1-batch --remove 4f0c… --add 90ab… --reason "blurred"[/bold]
     """

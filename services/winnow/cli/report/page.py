@@ -280,7 +280,8 @@ def _how_to_decide(batch_id: str) -> str:
     return (
         f'<p class="note">It waits for a person: <code>winnow batch approve {batch}</code>, '
         f"or <code>winnow batch reject {batch}</code>, or, with the ids below the frames, "
-        f"<code>winnow batch amend {batch} --remove ID --add ID --reason WHY</code>.</p>"
+        f"<code>winnow batch amend {batch} --remove ID --add ID --reason WHY</code>, which lets "
+        "the changed batch go.</p>"
     )
 
 
