@@ -73,7 +73,10 @@ def _binned(name: str, column: Column, edges: Edges) -> npt.NDArray[np.str_] | C
         bins: Codes = np.searchsorted(limits, numbers, side="right").astype(np.int64)
         return np.where(np.isnan(numbers), NO_GROUP, bins)
     if column.dtype.kind == "f":
-        msg = f"edges: expected some for the numbers of {name!r}, found none"
+        msg = (
+            f"edges: expected some for the numbers of {name!r}, found none; numbers that are names "
+        )
+        msg += "belong into a column of texts"
         raise BadInput(msg)
     return column.astype(np.str_) if column.dtype.kind == "U" else column.astype(np.int64)
 

@@ -131,7 +131,8 @@ def test_a_column_that_nobody_can_count_is_refused() -> None:
     candidates = pool([("v", "a", 1.0, 1)], [("v", "a", 1.0, 1)])
     with pytest.raises(BadInput, match="found neither"):
         Coverage(columns=())
-    with pytest.raises(BadInput, match="expected some for the numbers of 'speed', found none"):
+    hint = "; numbers that are names belong into a column of texts"
+    with pytest.raises(BadInput, match=f"some for the numbers of 'speed', found none{hint}"):
         Coverage(columns=("speed",)).choose(candidates, 1, seed=0)
     for name, edges in (("speed", (2.0, 1.0)), ("speed", ()), ("site", (1.0,))):
         with pytest.raises(BadInput, match="rising numbers"):
