@@ -6,7 +6,7 @@ import hashlib
 import io
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -151,6 +151,23 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 def _nullable(values: npt.NDArray[np.float64]) -> pa.Array:
     return pa.array(values, type=pa.float64(), mask=np.isnan(values))
+
+
+def check_folder(out: Path, inputs: Iterable[Path]) -> None:
+    """Look at a folder before anything is chosen for it.
+
+    Raises
+    ------
+    BadInput
+        Its manifest is somebody else's, or an input is one of the files that would be written.
+    """
+    if (out / MANIFEST_FILE).exists():
+        read_manifest(out)
+    written = {(out / name).resolve() for name in (BATCH_FILE, REFUSED_FILE, MANIFEST_FILE)}
+    for path in inputs:
+        if path.resolve() in written:
+            msg = f"--out: expected a folder whose files are no inputs, found {path} in {out}"
+            raise BadInput(msg)
 
 
 def write_output(out: Path, output: Output) -> None:

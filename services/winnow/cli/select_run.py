@@ -19,6 +19,7 @@ from winnow.cli.select_output import (
     MANIFEST_FILE,
     REFUSED_FILE,
     Output,
+    check_folder,
     output_of,
     read_manifest,
     write_output,
@@ -65,14 +66,19 @@ def choose_from(question: Question, step: Step) -> Selected:
 
 def select_into(out: Path, question: Question, step: Step) -> Selected:
     """Choose a batch from files and write it, all or nothing."""
+    check_folder(out, _paths(question).values())
     selected = choose_from(question, step)
     write_output(out, selected.output)
     return selected
 
 
 def _digests(question: Question, step: Step) -> dict[str, SourceFile]:
+    return {name: digest_of(path, step) for name, path in _paths(question).items()}
+
+
+def _paths(question: Question) -> dict[str, Path]:
     paths = {name: getattr(question, name) for name in FILES}
-    return {name: digest_of(path, step) for name, path in paths.items() if path is not None}
+    return {name: path for name, path in paths.items() if path is not None}
 
 
 @dataclass(frozen=True, slots=True)

@@ -747,6 +747,20 @@ def test_a_folder_that_is_no_selections_is_left_alone(select: Select, tmp_path: 
     assert "expected a folder to write to" in select(*options).stderr
 
 
+def test_a_batch_never_takes_the_place_of_what_it_is_chosen_from(
+    select: Select, tmp_path: Path
+) -> None:
+    options = files(tmp_path).write()
+    assert select(*options).exit_code == 0
+    before = (tmp_path / "out" / "batch.parquet").read_bytes()
+    policy = ("--policy", "random.yaml", "--out", "out")
+    (tmp_path / "random.yaml").write_text("selection: {strategy: random, batch_size: 3}")
+    result = select("--frames", "elsewhere/../out/batch.parquet", *policy)
+    assert result.exit_code == 2, result.output
+    assert "--out: expected a folder whose files are no inputs, found" in result.stderr
+    assert (tmp_path / "out" / "batch.parquet").read_bytes() == before
+
+
 def test_the_summary_as_json_is_the_manifest(select: Select, tmp_path: Path) -> None:
     result = select(*files(tmp_path).write(), "--json")
     assert json.loads(result.stdout) == manifest(tmp_path)
