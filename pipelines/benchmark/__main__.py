@@ -24,7 +24,7 @@ os.environ.update({name: os.environ.get(name, "1") for name in THREADS})
 app = typer.Typer(help=__doc__, no_args_is_help=True, add_completion=False)
 INTERRUPTED = 130
 _DEFAULT = Plan()
-_SHARES = ",".join(f"{share:g}" for share in _DEFAULT.budgets)
+_SHARES = ", ".join(f"{share:g}" for share in _DEFAULT.budgets)
 
 
 @app.command()
@@ -46,13 +46,13 @@ def run(
             help="Names, apart by commas: those of the default, any strategy, or "
             "STRATEGY:ACQUISITION, e.g. power:bald."
         ),
-    ] = ",".join(METHODS),
+    ] = ", ".join(METHODS),
     budgets: Annotated[
         str, typer.Option(help="Shares of the pool that are labeled, rising, apart by commas.")
     ] = _SHARES,
     pools: Annotated[
         str, typer.Option(help="plain, duplicated, deduplicated: some, apart by commas.")
-    ] = ",".join(_DEFAULT.pools),
+    ] = ", ".join(_DEFAULT.pools),
     learner: Annotated[
         str, typer.Option(help="`probe`: a head on frozen features; `network`: a small CNN.")
     ] = _DEFAULT.learner,
