@@ -50,7 +50,10 @@ def improvements_png(places: Sequence[PlaceResult]) -> bytes:
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("weighted AP against the reference, %")
     handles = [Patch(color=COLOURS[method], label=method) for method in METHODS]
-    axes[0].legend(handles=handles, frameon=False, fontsize=9)
+    # Above the panels: beside bars of any height it would hide some.
+    figure.legend(
+        handles=handles, loc="outside upper right", ncols=len(METHODS), frameon=False, fontsize=9
+    )
     return _png(figure)
 
 
