@@ -76,6 +76,8 @@ class Loaded:
     order: Rows
     """Position of a frame in the inputs → its row in the files."""
     labeled: Labeled
+    """Those with sound rows; the others are among the refused ones, and keep new frames away from
+    them as far as anything is known of them."""
     refused: Refused
     n_frames: int
     n_duplicates: int
@@ -157,6 +159,8 @@ class _Arrays:
             "probs": PROBS,
         }
         self.of: dict[str, Array] = {}
+        self.wrong: dict[str, Rows] = {}
+        """Rows that hold what is no embedding or no probability."""
         self.unread: list[str] = []
         for name, path in wanted.items():
             if not needs.reads(name) or (path is None and name not in needs.inputs):
@@ -172,10 +176,22 @@ class _Arrays:
         for name, array in self.of.items():
             judge = wrong_embeddings if name == "embeddings" else wrong_probabilities
             n_rows = max(1, BLOCK_VALUES // max(1, array[:1].size))
+            wrong: list[Rows] = [np.empty(0, dtype=np.intp)]
             for start in range(0, len(array), n_rows):
                 rows, reasons = judge(array[start : start + n_rows])
-                refused.add(rows + start, reasons)
+                wrong.append(rows + start)
+                refused.add(wrong[-1], reasons)
                 step(f"checking {name}", min(start + n_rows, len(array)), len(array))
+            self.wrong[name] = np.concatenate(wrong)
+
+    def of_labeled(self, rows: npt.NDArray[np.int64]) -> dict[str, Array]:
+        """Give the labeled frames' part of each array."""
+        parts = {name: np.ascontiguousarray(array[rows]) for name, array in self.of.items()}
+        if "probs" in parts and (unknown := np.isin(rows, self.wrong["probs"])).any():
+            # No answer about a labeled frame is what strategies take for an even one.
+            even = np.float32(1.0 / parts["probs"].shape[2])
+            parts["probs"] = np.where(unknown[:, None, None], even, parts["probs"])
+        return parts
 
 
 def _refuse_all(question: Question, ids: FrameIds, labeled: Labeled, refused: Refused) -> None:
@@ -210,6 +226,7 @@ def _assembled(
         None if labeled.labels is None else labeled.labels[sound],
         labeled.strangers,
     )
+    placed = ~np.isin(centers, arrays.wrong.get("embeddings", ()))
     examples = _examples(question.examples, ids, arrays.of.get("embeddings"), refused)
     if examples is None and "examples" in needs.inputs:
         examples = _named_examples(question, file, ids, arrays.of["embeddings"], refused)
@@ -221,10 +238,8 @@ def _assembled(
         clusters = columns["cluster"]
         covered = duplicates(clusters, ids.inner, labeled=centers, out=excluded)
     kept = Kept.of(np.union1d(excluded, covered), n_frames)
-    of_labeled = {
-        name: np.ascontiguousarray(array[whole.rows]) for name, array in arrays.of.items()
-    }
-    labeled_columns = {name: column[whole.rows] for name, column in columns.items()}
+    of_labeled = arrays.of_labeled(centers[placed])
+    labeled_columns = {name: column[centers] for name, column in columns.items()}
     moved = {name: kept.of_array(array) for name, array in arrays.of.items()}
     columns = {name: kept.of_array(column) for name, column in columns.items()}
     frame_ids = kept.of_array(ids.inner)
@@ -246,7 +261,7 @@ def _assembled(
         round_number=question.round_number,
         counted=standing,
         class_names=question.class_names,
-        labels=whole.labels,
+        labels=None if labeled.labels is None else labeled.labels[placed],
         center_probs_LMC=of_labeled.get("probs"),
         sessions=_texts(columns, "session") if "session" in columns else None,
         captured_us=columns[CAPTURED_US].astype(np.int64) if CAPTURED_US in columns else None,

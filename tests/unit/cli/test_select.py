@@ -297,6 +297,41 @@ def test_rows_that_hold_no_numbers_are_refused_all_told_and_left_out(
     assert not (tmp_path / "out" / "refused.parquet").exists()
 
 
+@pytest.mark.parametrize("strategy", ["k_center", "bait"])
+def test_labeled_frames_that_no_committee_answered_about_keep_new_ones_away_all_the_same(
+    select: Select, tmp_path: Path, strategy: str
+) -> None:
+    policy = f"selection: {{batch_size: 5, strategy: {strategy}}}\nrandom_arm: {{share: 0}}"
+    given = files(tmp_path, policy=policy)
+    given.labeled = "\n".join(given.ids[:20])
+    given.probs[:20] = 1 / 3
+    assert select(*given.write()).exit_code == 0
+    expected = [row["row"] for row in batch(tmp_path)]
+    given.probs[:20] = np.nan
+    result = select(*given.write())
+    assert result.exit_code == 0, result.output
+    assert [row["row"] for row in batch(tmp_path)] == expected
+    assert "refused: 20 rows" in result.output
+
+
+@pytest.mark.parametrize(
+    "rule", ["{gap_seconds: 2}", "{caps: {session: 1}, caps_count_labeled: true}"]
+)
+def test_a_labeled_frame_without_numbers_counts_in_gaps_and_caps(
+    select: Select, tmp_path: Path, rule: str
+) -> None:
+    times = pa.array([1_000_000 * (row // 2) for row in range(60)], type=pa.timestamp("us"))
+    columns = {"session": [f"s{row // 2}" for row in range(60)], "captured_at": times}
+    policy = f"selection: {{batch_size: 60}}\nrandom_arm: {{share: 0}}\nconstraints: {rule}"
+    given = files(tmp_path, columns=columns, policy=policy)
+    given.labeled = "\n".join(given.ids[:20:2])
+    given.embeddings[:20:2] = np.nan
+    assert select(*given.write()).exit_code == 0
+    chosen = [row["row"] for row in batch(tmp_path)]
+    assert len(chosen) == 20
+    assert min(chosen) >= 20
+
+
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
