@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 
 from console.api import bodies, label_views, round_views, views
 from console.api.desk import Desk
@@ -17,6 +17,8 @@ from winnow.ports.ledger import Records
 
 BATCHES_TOLD = 10
 """How many names the answer to a wrong one holds."""
+RANK_MAX = 2**31 - 1
+"""Ranks are stored in 32 bits."""
 
 
 def loop_routes(desk: Desk) -> APIRouter:
@@ -80,7 +82,22 @@ def _batches(router: APIRouter, desk: Desk) -> None:
         """One batch."""
         desk.reader(request)
         with desk.ledger.snapshot() as view:
-            return round_views.batch_document(_batch(view.records, batch_id))
+            row = _batch(view.records, batch_id)
+            unit = round_views.batch_unit(view.money, desk.blobs, row)
+        return {**round_views.batch_document(row), "unit": unit}
+
+    @router.get("/batches/{batch_id}/frames")
+    def list_frames(
+        request: Request,
+        batch_id: str,
+        first: int = Query(default=0, ge=0, le=RANK_MAX),
+        limit: int = Query(default=100, ge=1, le=10_000),
+    ) -> list[Document]:
+        """Frames of a batch in the order of their ranks, and why each was chosen."""
+        desk.reader(request)
+        with desk.ledger.snapshot() as view:
+            row = _batch(view.records, batch_id)
+        return round_views.batch_frames(desk.blobs, row, first=first, limit=limit)
 
     @router.post("/batches/{batch_id}/approve", status_code=202)
     def approve(request: Request, batch_id: str, body: bodies.DecideBody) -> Document:

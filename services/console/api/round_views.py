@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import asdict
 
 from console.api.label_views import label_counts
-from winnow.contracts.artifacts import read_manifest
-from winnow.contracts.manifests import Snapshot
+from console.handlers import CURRENCY_DEFAULT
+from winnow.contracts.artifacts import read_manifest, read_table
+from winnow.contracts.manifests import Batch, Snapshot
+from winnow.contracts.orders import budget_of
 from winnow.contracts.round_opening import LIVE, why_not_yet
+from winnow.contracts.tables import BATCH
 from winnow.domain.errors import NotFound
 from winnow.domain.ids import BudgetId, round_id_of
-from winnow.domain.money import Reservation
+from winnow.domain.money import BudgetKind, Reservation
 from winnow.domain.tables import (
     BATCHES,
     COMMITTEES,
@@ -27,10 +30,13 @@ from winnow.domain.tables import (
     BatchRow,
     RoundRow,
 )
+from winnow.domain.units import unit_of
 from winnow.ports.blobs import Blobs
 from winnow.ports.ledger import Money, Records, Transaction
 
 Document = dict[str, object]
+FRAME_COLUMNS = ("rank", "frame_id", "arm", "session", "site", "score", "price_micros", "reason")
+"""What is told of a frame in a batch; see `winnow.contracts.tables.BATCH`."""
 
 
 def round_row(records: Records, number: int) -> RoundRow:
@@ -118,6 +124,24 @@ def batch_document(row: BatchRow) -> Document:
         "decided_by": row.decided_by,
         "manifest": asdict(row.manifest),
     }
+
+
+def batch_unit(money: Money, blobs: Blobs, row: BatchRow) -> str:
+    """Give the unit of a batch's price: that of the budget which pays for it.
+
+    A batch of free labels can be proposed without a budget; its price is in the default currency.
+    """
+    budget_id = budget_of(read_manifest(blobs, row.manifest, Batch))
+    units = {budget.budget_id: budget.unit for budget in money.budgets()}
+    return units.get(budget_id, unit_of(BudgetKind.HUMAN_ANNOTATION, CURRENCY_DEFAULT)).code
+
+
+def batch_frames(blobs: Blobs, row: BatchRow, *, first: int, limit: int) -> list[Document]:
+    """Give the frames of a batch, by rank from `first` on (0: all), as an amendment left them."""
+    batch = read_manifest(blobs, row.manifest, Batch)
+    table = read_table(blobs, batch.table, BATCH, columns=list(FRAME_COLUMNS))
+    frames: list[Document] = table.slice(first, limit).to_pylist()
+    return frames
 
 
 def waits_of(records: Records, row: RoundRow, batches: Sequence[BatchRow]) -> list[str]:

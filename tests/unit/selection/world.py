@@ -87,7 +87,9 @@ class World:
 
 @contextmanager
 def world_in(folder: Path) -> Iterator[World]:
-    ledger, blobs, clock = SqliteLedger(folder / "ledger.db"), FileBlobs(folder), ManualClock()
+    """Give selection at work in a state folder; others may look into it meanwhile."""
+    ledger, blobs = SqliteLedger(folder / "ledger.db"), FileBlobs(folder / "blobs")
+    clock = ManualClock()
     producer = Producer(service="selection", version="0", commit="")
     yield World(handlers.Ports(ledger, blobs, clock, producer), clock, ledger, blobs)
     ledger.close()
