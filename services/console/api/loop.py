@@ -97,7 +97,7 @@ def _batches(router: APIRouter, desk: Desk) -> None:
         desk.reader(request)
         with desk.ledger.snapshot() as view:
             row = _batch(view.records, batch_id)
-        return round_views.batch_frames(desk.blobs, row, first=first, limit=limit)
+        return list(round_views.batch_frames(desk.blobs, row, first=first, limit=limit))
 
     @router.post("/batches/{batch_id}/approve", status_code=202)
     def approve(request: Request, batch_id: str, body: bodies.DecideBody) -> Document:

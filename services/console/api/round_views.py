@@ -136,11 +136,11 @@ def batch_unit(money: Money, blobs: Blobs, row: BatchRow) -> str:
     return units.get(budget_id, unit_of(BudgetKind.HUMAN_ANNOTATION, CURRENCY_DEFAULT)).code
 
 
-def batch_frames(blobs: Blobs, row: BatchRow, *, first: int, limit: int) -> list[Document]:
+def batch_frames(blobs: Blobs, row: BatchRow, *, first: int, limit: int) -> Sequence[Document]:
     """Give the frames of a batch, by rank from `first` on (0: all), as an amendment left them."""
     batch = read_manifest(blobs, row.manifest, Batch)
     table = read_table(blobs, batch.table, BATCH, columns=list(FRAME_COLUMNS))
-    frames: list[Document] = table.slice(first, limit).to_pylist()
+    frames: Sequence[Document] = table.slice(first, limit).to_pylist()
     return frames
 
 
