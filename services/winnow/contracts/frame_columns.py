@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,8 @@ from winnow.strategies.protocol import Column
 
 TAGS = "tags"
 """Column of canonical JSON objects; a name that is no column is looked for in them."""
+EXACT_MAX: Final = 2**53
+"""Whole numbers up to this are told apart as float64."""
 
 
 def columns_of(
@@ -48,10 +51,15 @@ def columns_of(
 
 
 def column_of(column: pa.ChunkedArray, name: str) -> Column:
-    """Give one column: numbers as float64, everything else as text."""
+    """Give one column: numbers as float64, everything else as text.
+
+    So are whole numbers that float64 cannot tell apart: nothing but names is so large.
+    """
     kind = column.type
     if pa.types.is_dictionary(kind):
         column, kind = column.cast(kind.value_type), kind.value_type
+    if pa.types.is_integer(kind) and _largest(column) > EXACT_MAX:
+        column, kind = column.cast(pa.string()), pa.string()
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers: npt.NDArray[np.float64] = (
             column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
@@ -67,6 +75,12 @@ def column_of(column: pa.ChunkedArray, name: str) -> Column:
         msg = f"column {name}: expected texts or numbers, found {kind}"
         raise BadInput(msg)
     return texts_of(column)
+
+
+def _largest(column: pa.ChunkedArray) -> int:
+    """Give the largest amount of a column of whole numbers; 0 without any."""
+    ends: dict[str, int | None] = pc.min_max(column).as_py()
+    return max(abs(end or 0) for end in ends.values())
 
 
 def texts_of(column: pa.ChunkedArray) -> npt.NDArray[np.str_]:

@@ -493,6 +493,18 @@ def test_a_labeled_id_may_look_like_a_comment(select: Select, tmp_path: Path) ->
     assert "labeled ids are no frames" not in result.output
 
 
+def test_numbers_too_large_for_floats_are_names(select: Select, tmp_path: Path) -> None:
+    serials = pa.array([10**18 + row % 6 for row in range(60)], type=pa.int64())
+    caps = f"{{vehicle: {{{10**18 + 1}: 0, {10**18 + 2}: 3, {10**18 + 3}: 0}}}}"
+    policy = (
+        f"selection: {{batch_size: 60}}\nconstraints: {{caps: {caps}}}\nrandom_arm: {{share: 0}}"
+    )
+    given = files(tmp_path, policy=policy, columns={"vehicle": serials})
+    assert select(*given.write()).exit_code == 0
+    chosen = [row["row"] % 6 for row in batch(tmp_path)]
+    assert [chosen.count(vehicle) for vehicle in range(6)] == [10, 0, 3, 0, 10, 10]
+
+
 def test_texts_may_be_stored_as_views(select: Select, tmp_path: Path) -> None:
     site = pa.array([f"p{i % 4}" for i in range(60)], type=pa.string_view())
     policy = "constraints: {caps: {site: 2}}\nrandom_arm: {share: 0}"
