@@ -20,20 +20,22 @@ def blobs(tmp_path: Path) -> FileBlobs:
     return FileBlobs(tmp_path)
 
 
-def one_round(blobs: FileBlobs, state: str) -> Report:
-    """Give a report of one round, whose batch of one frame is in this state."""
+def one_round(blobs: FileBlobs, state: str, *, n_frames: int = 1) -> Report:
+    """Give a report of one round, whose batch is in this state."""
     sink = io.BytesIO()
     Image.new("RGB", (8, 8)).save(sink, "PNG")
     frame = blobs.put(sink.getvalue(), prefix="frames", media_type="image/png")
-    pick = Pick(0, "f" * 32, frame, "policy", "score 0.7", "", "", {})
+    picks = tuple(
+        Pick(rank, "f" * 32, frame, "policy", "score 0.7", "", "", {}) for rank in range(n_frames)
+    )
     none = np.empty(0)
     chosen = RoundFacts(
-        number=0, state="open", reason="", batch_id="r0-batch", batch_state=state, picks=(pick,),
+        number=0, state="open", reason="", batch_id="r0-batch", batch_state=state, picks=picks,
         scores_N=none, scores_picked_B=none, n_labels=0, metrics={}, stop={},
         label_kind=CLASSIFICATION, asked=None, trained=None, evaluation=None,
     )  # fmt: skip
     facts = WorldFacts(
-        sources=("photos",), class_names=("cat",), n_frames=1, n_holdout=0, refused={},
+        sources=("photos",), class_names=("cat",), n_frames=n_frames, n_holdout=0, refused={},
         rounds=(chosen,), budgets=(), label_states={}, n_accepted=0, clusters=(),
         map_frame_ids=(), map_embeddings_ND=np.empty((0, 2), dtype=np.float32),
         label_kind=CLASSIFICATION,
@@ -61,3 +63,9 @@ def test_a_decided_batch_asks_nobody_and_only_an_approved_one_was_sent(
     assert "wait for a person" not in page
     assert "winnow batch" not in page
     assert "f" * 32 not in page
+
+
+def test_a_batch_that_is_too_long_for_the_page_says_where_the_rest_is(blobs: FileBlobs) -> None:
+    page = render(one_round(blobs, "proposed", n_frames=63), blobs)
+    assert page.count(f"<code>{'f' * 32}</code>") == 60
+    assert "… and 3 more: <code>winnow batch show r0-batch --all</code>" in page

@@ -272,7 +272,8 @@ def _contact_sheets(facts: WorldFacts, blobs: Blobs) -> Iterable[str]:
             yield _how_to_decide(round_facts.batch_id)
         yield f'<div class="sheet">{cards}</div>'
         if more > 0:
-            yield f'<p class="note">… and {more} more.</p>'
+            command = f"winnow batch show {html.escape(round_facts.batch_id)} --all"
+            yield f'<p class="note">… and {more} more: <code>{command}</code></p>'
 
 
 def _how_to_decide(batch_id: str) -> str:
