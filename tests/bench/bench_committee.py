@@ -29,6 +29,7 @@ from winnow.contracts.tables import SNAPSHOT_PART
 from winnow.domain.blob_ref import BlobRef
 from winnow.domain.ids import CommitteeVersion
 from winnow.ports.deployments import Part
+from winnow.runtime.ingest_gathering import IngestOptions
 from winnow.tasks.committee import CommitteeModel
 from winnow.tasks.executors import Networks, fastest_of, make_executor
 from winnow.tasks.memory import keep_freed_memory
@@ -56,7 +57,9 @@ def run() -> list[dict[str, object]]:
     rows = [one for shape in SHAPES for one in _ways(*shape)]
     with tempfile.TemporaryDirectory() as folder:
         blobs = FileBlobs(Path(folder) / "blobs")
-        rows += _decoding(blobs, "classification", side=96, n_frames=320)
+        # A part as ingest leaves it: two calls to the committee.
+        n_frames = IngestOptions().frames_per_shard
+        rows += _decoding(blobs, "classification", side=96, n_frames=n_frames)
         rows += _decoding(blobs, "grid_detection", side=160, n_frames=96)
         rows += _over_grpc(blobs, Path(folder), "classification", side=96, n_frames=512)
         rows += _over_grpc(blobs, Path(folder), "grid_detection", side=160, n_frames=128)
