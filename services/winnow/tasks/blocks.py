@@ -52,8 +52,12 @@ def decoded_blocks(frames: Sequence[bytes], *, height: int, width: int) -> Itera
         yield decode(first)
         return
     with ThreadPoolExecutor(max_workers=1, thread_name_prefix="decode") as pool:
-        ahead = pool.submit(decode, first)
-        for rows in others:
+        # Nobody computes yet: whoever waits for the first block decodes half of it.
+        middle = first.stop // 2
+        half = pool.submit(decode, slice(middle, first.stop))
+        ahead = pool.submit(decode, others[0])
+        yield _together(decode(slice(middle)), half.result())
+        for rows in others[1:]:
             block, ahead = ahead.result(), pool.submit(decode, rows)
             yield block
         yield ahead.result()
@@ -109,6 +113,12 @@ def pixel_blocks(pixels: Pixels, sizes_N2: npt.NDArray[np.int64]) -> Iterator[Bl
     """Cut what is decoded already."""
     for rows in _rows(len(pixels)):
         yield Block(pixels[rows], sizes_N2[rows])
+
+
+def _together(one: Block, other: Block) -> Block:
+    return Block(
+        np.concatenate([one.pixels, other.pixels]), np.concatenate([one.sizes_N2, other.sizes_N2])
+    )
 
 
 def _rows(n: int) -> list[slice]:
