@@ -86,19 +86,13 @@ def place_of(source: FrameSource, setting: AbSetting, encoder: Encoder) -> Place
         n_frames=len(read.frames),
         frames=tuple(read.frames[pos] for pos in kept.tolist()),
         examples=read.examples(kept),
-        clusters_N=_renumbered(clusters_N[kept]),
-        groups_N=_renumbered(groups_N[kept]),
+        clusters_N=clusters_N[kept],
+        groups_N=groups_N[kept],
         reference=reference,
         holdout=holdout,
         pool=pool,
         blocked=dict(sorted(read.blocked.items())),
     )
-
-
-def _renumbered(numbers_N: Positions) -> Positions:
-    """Give the same groups with the numbers 0, 1, …, in the same order."""
-    _, renumbered = np.unique(numbers_N, return_inverse=True)
-    return renumbered
 
 
 class _Reader:
