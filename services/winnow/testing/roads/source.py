@@ -22,6 +22,8 @@ class RoadsSource:
 
     def __init__(self, setting: RoadsSetting) -> None:
         self.town = Town(setting)
+        small = setting.frames * setting.width * setting.height <= PIXELS_KEPT
+        self._kept = _kept(setting) if small else None
 
     @property
     def name(self) -> str:
@@ -55,19 +57,15 @@ class RoadsSource:
 
     def frames(self, positions: Collection[int] | None = None) -> Iterator[SourceFrame]:
         """Draw the frames in the order in which they were recorded."""
-        setting = self.town.setting
-        kept: dict[int, SourceFrame] | None = None
-        if setting.frames * setting.width * setting.height <= PIXELS_KEPT:
-            kept = _kept(setting)
-        wanted = range(self.n_frames) if positions is None else sorted(positions)
-        return (self._frame(pos, kept) for pos in wanted)
+        return map(self._frame, self.town.positions(positions))
 
-    def _frame(self, pos: int, kept: dict[int, SourceFrame] | None) -> SourceFrame:
-        if kept is None:
-            return source_frame(self.town.frame(pos))
-        if pos not in kept:
-            kept[pos] = source_frame(self.town.frame(pos))
-        return kept[pos]
+    def _frame(self, pos: int) -> SourceFrame:
+        found = None if self._kept is None else self._kept.get(pos)
+        if found is None:
+            found = source_frame(self.town.frame(pos))
+            if self._kept is not None:
+                self._kept[pos] = found
+        return found
 
 
 @lru_cache(maxsize=1)

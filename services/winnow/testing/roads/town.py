@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 from bisect import bisect_right
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -87,8 +87,11 @@ class Town:
 
     def frames(self, positions: Collection[int] | None = None) -> Iterator[RoadFrame]:
         """Give frames (or those at some positions, in rising order) one at a time."""
-        wanted = range(self.n_frames) if positions is None else sorted(positions)
-        return (self.frame(pos) for pos in wanted)
+        return map(self.frame, self.positions(positions))
+
+    def positions(self, wanted: Collection[int] | None = None) -> Sequence[int]:
+        """Give the positions of all frames, or some in rising order."""
+        return range(self.n_frames) if wanted is None else sorted(wanted)
 
     def frame(self, pos: int) -> RoadFrame:
         """Draw one frame.
