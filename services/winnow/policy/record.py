@@ -69,11 +69,10 @@ def inclusion_of(decision: Decision) -> Floats:
     """
     sizes, n_pool = decision.sizes, len(decision.pool.where)
     picked = [pick.pos for pick in decision.choice.picks]
-    priced = _money_decides(decision)
     if _uniform(decision):
         return np.full(n_pool, len(decision.union.order) / n_pool if n_pool else 0.0)
     inclusion = np.full(n_pool, sizes.n_random / n_pool if n_pool else 0.0)
-    if priced:
+    if _money_decides(decision):
         inclusion[picked] = np.where(_paid_whatever_is_drawn(decision), 1.0, np.nan)
     else:
         inclusion[picked] = inclusion_of_choices(
