@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
@@ -27,10 +27,10 @@ from winnow.tasks.task import NetworkConfig, Outputs, Task, task_named
 if TYPE_CHECKING:
     import torch
 
-WORTH = 0.95
-"""The loop is left only for what takes less than this of its time."""
-TRIES = 5
-"""The shortest of so many counts, after one that warms up."""
+STEADY_TURNS, TURNS_MAX = 5, 40
+"""The ways take turns until no way's shortest time fell in so many, at most in so many."""
+FALLEN = 0.99
+"""A time has fallen if it takes less than this of the shortest before."""
 
 
 class Executor(Protocol):
@@ -202,7 +202,7 @@ def fastest_of(config: NetworkConfig, n_members: int, device: str, n_threads: in
             ways[name] = executor
     # The thread's own time, where one thread does it all: it does not count who else is at work.
     clock = time.thread_time if (device, n_threads) == ("cpu", 1) else time.perf_counter
-    return _quickest(ways, pixels, clock)
+    return quickest({name: partial(way.outputs, pixels) for name, way in ways.items()}, clock)
 
 
 def _candidates(device: str, n_threads: int) -> tuple[str, ...]:
@@ -220,17 +220,30 @@ def _same_bits(loop: Executor, other: Executor, pixels: Pixels) -> bool:
     )
 
 
-def _quickest(ways: Mapping[str, Executor], pixels: Pixels, clock: Callable[[], float]) -> str:
-    """Let the ways take turns, so that a moment at which the machine is busy hits all alike."""
-    taken: dict[str, list[float]] = {name: [] for name in ways}
-    for _ in range(1 + TRIES):
-        for name, executor in ways.items():
+def quickest(
+    ways: Mapping[str, Callable[[], object]], clock: Callable[[], float] = time.perf_counter
+) -> str:
+    """Give the name of the way whose shortest time is least.
+
+    The ways take turns, so that a moment at which the machine is busy hits all alike, and they go
+    on as long as a shortest time still falls: what others do at the time only adds to it.
+    """
+    for way in ways.values():
+        way()
+    shortest = dict.fromkeys(ways, math.inf)
+    steady = 0
+    for _ in range(TURNS_MAX):
+        steady += 1
+        for name, way in ways.items():
             started = clock()
-            executor.outputs(pixels)
-            taken[name].append(clock() - started)
-    seconds = {name: min(times[1:]) for name, times in taken.items()}
-    best = min(seconds, key=lambda name: seconds[name])
-    return best if seconds[best] < WORTH * seconds["loop"] else "loop"
+            way()
+            taken = clock() - started
+            if taken < FALLEN * shortest[name]:
+                steady = 0
+            shortest[name] = min(taken, shortest[name])
+        if steady == STEADY_TURNS:
+            break
+    return min(shortest, key=lambda name: shortest[name])
 
 
 def _or_none(

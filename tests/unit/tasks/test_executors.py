@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 import torch
@@ -14,6 +16,7 @@ from winnow.tasks.executors import (
     fastest_executor,
     fastest_of,
     make_executor,
+    quickest,
 )
 from winnow.tasks.predict import outputs_of
 from winnow.tasks.task import NetworkConfig, task_named
@@ -122,6 +125,39 @@ def test_what_is_chosen_gives_the_bits_of_the_loop_and_is_found_once() -> None:
         ):
             np.testing.assert_array_equal(found, expected)
     assert fastest_of.cache_info().misses == 1
+
+
+class Clock:
+    """Stands still but for what is said to have taken time."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def way(self, *seconds: float) -> Callable[[], None]:
+        """Give a way that takes these times, the last for ever."""
+        left = list(seconds)
+
+        def called() -> None:
+            self.now += left.pop(0) if len(left) > 1 else left[0]
+
+        return called
+
+
+def test_a_machine_that_is_busy_at_first_does_not_decide_which_way_is_quickest() -> None:
+    clock = Clock()
+    busy = [9.0, 9.0, 8.0, 7.0, 7.0, 7.0, 6.0]
+    ways = {"loop": clock.way(*busy, 2.0), "threads": clock.way(9.0, 5.0)}
+    assert quickest(ways, clock) == "loop"
+
+
+def test_times_that_fall_for_ever_are_counted_to_an_end() -> None:
+    clock = Clock()
+    calls = [0.5**n for n in range(1000)]
+    assert quickest({"loop": clock.way(*calls), "threads": clock.way(1e-3)}, clock) == "loop"
+    assert clock.now < 3
 
 
 class Breaking(torch.nn.Module):
