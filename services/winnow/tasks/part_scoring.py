@@ -161,15 +161,22 @@ class _Calls:
         self.compute_ms = sum(answer.compute_ms for answer in self.answers)
 
     def make_again(self, fits: Callable[[CommitteeAnswer], bool]) -> None:
-        """Make each call whose answer does not fit once more, until one still does not."""
+        """Make calls whose answer does not fit once more.
+
+        Of several in a row those after one that fails again are not: who did not answer there is
+        gone, and waiting for it costs a deadline each time.
+        """
+        gone = False
         for pos, answer in enumerate(self.answers):
             if fits(answer):
-                continue
-            (new,) = self._made(self._refs[pos * self._size : (pos + 1) * self._size])
-            self.compute_ms += new.compute_ms
-            if not fits(new):
-                return
-            self.answers[pos] = new
+                gone = False
+            elif not gone:
+                (new,) = self._made(self._refs[pos * self._size : (pos + 1) * self._size])
+                self.compute_ms += new.compute_ms
+                if fits(new):
+                    self.answers[pos] = new
+                else:
+                    gone = True
 
     def _made(self, refs: Sequence[BlobRef]) -> list[CommitteeAnswer]:
         blocks = read_ahead(self._blobs, refs, size=self._size)

@@ -156,6 +156,14 @@ def test_calls_made_before_a_member_ended_are_made_again_without_it(world: World
     assert committee.calls == [1] * (4 + 2 + 2), "two more, and none for a member that is missing"
 
 
+def test_a_call_that_fails_again_keeps_no_later_one_from_being_made_again(world: World) -> None:
+    committee = ScriptedDetectors(fails_at_call=dict.fromkeys((0, 2, 4, 5), ("m1",)))
+    fact = scored_by(world, committee, frames_per_call=1)
+    assert isinstance(fact, PoolScored)
+    assert (fact.n_scored, fact.members_answered) == (6, MEMBERS)
+    assert committee.calls == [1] * (4 + 2 + 2 + 2), "calls 0 and 2 are made three times"
+
+
 def test_frames_of_a_call_that_a_member_missed_twice_are_left_out_and_counted(
     world: World,
 ) -> None:

@@ -103,9 +103,11 @@ class World:
         with self.ledger.snapshot() as view:
             return view.money.balances(BUDGET, PERIOD)
 
-    def run_to_the_end(self, committee: ScriptedCommittee) -> Sequence[Event]:
+    def run_to_the_end(
+        self, committee: ScriptedCommittee, *, frames_per_call: int = 4
+    ) -> Sequence[Event]:
         for _ in range(20):
-            if events := self.tick(committee):
+            if events := self.tick(committee, frames_per_call=frames_per_call):
                 return events
         raise AssertionError("the barrier never closed")
 
@@ -296,6 +298,14 @@ def test_a_member_that_missed_one_call_is_asked_again(world: World) -> None:
     assert isinstance(fact, PoolScored)
     assert fact.members_answered == MEMBERS
     assert fact.gpu_ms == 3 * 7
+
+
+def test_a_member_whose_call_comes_after_one_that_fails_again_is_asked_again(world: World) -> None:
+    world.open(opened(world, [("", "", "")]))
+    failing = {0: ("m1",), 2: ("m0",), 3: ("m1",)}
+    (fact,) = world.run_to_the_end(ScriptedCommittee(fails_at_call=failing), frames_per_call=1)
+    assert isinstance(fact, PoolScored)
+    assert fact.members_answered == ("m0", "m2")
 
 
 def test_a_member_that_missed_a_part_is_cut_out_of_all(world: World) -> None:
