@@ -11,11 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from pydantic import ValidationError
 
 from winnow.cli.state_folder import made
 from winnow.domain import errors
-from winnow.domain.mistakes import expected
 
 Document = dict[str, Any]
 POLL_SECONDS = 0.2
@@ -47,15 +45,11 @@ class ConsoleClient:
         BadInput
             The folder cannot be made, the console is not installed, or its settings are wrong.
         """
+        from winnow.cli.world import embedded_settings
+
         folder = made(state_dir)
         app = _console_app()
-        try:
-            settings = app.settings.embedded(folder)
-        except ValidationError as error:
-            lines = [f"  {'.'.join(map(str, e['loc']))}: {expected(e)}" for e in error.errors()]
-            msg = "settings of the console (WINNOW_CONSOLE_*):\n" + "\n".join(lines)
-            raise errors.BadInput(msg) from None
-        service = app.build(settings)
+        service = app.build(*embedded_settings([app], folder))
         transport = httpx.ASGITransport(app=service.http())
         client = httpx.AsyncClient(
             transport=transport, base_url="http://console", headers=_headers(token)

@@ -56,6 +56,15 @@ def test_help_comes_without_importing_what_it_does_not_need() -> None:
     assert all(name in done.stdout for name in COMMANDS)
 
 
+def test_a_wrong_setting_of_the_console_is_named_as_the_variable_that_was_set(
+    winnow: Winnow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WINNOW_CONSOLE_HTTP_PORT", "no port")
+    result = winnow("budget", "allocate", "upload", "1GB")
+    assert result.exit_code == 2
+    assert "  WINNOW_CONSOLE_HTTP_PORT: expected" in result.stderr
+
+
 def test_the_version_is_that_of_the_package(winnow: Winnow) -> None:
     assert winnow("--version").stdout == f"winnow {version('winnow')}\n"
 
