@@ -29,13 +29,27 @@ STATE_COLORS: Mapping[LabelState, str] = {
     LabelState.APPROVED_FOR_SAFETY_EVIDENCE: "#1f5c1a",
     LabelState.REJECTED: "#a33b52",
 }
+PANELS_IN_A_ROW = 4
+LINEAR_FRAMES = 10
+"""Bars of more frames grow with the logarithm."""
+TIMES = (
+    (2 * 86_400, 86_400, "days"),
+    (2 * 3600, 3600, "hours"),
+    (120, 60, "minutes"),
+    (0, 1, "seconds"),
+)
+"""From so many seconds on, how many are one, and what it is called."""
+SHOWN_LONGER = 1.05
 
 
-def _figure(width: float, height: float, *, n_columns: int = 1) -> tuple[Figure, list[Axes]]:
+def _figure(width: float, height: float, *, n: int = 1) -> tuple[Figure, list[Axes]]:
+    """Give n panels of this size in inches, a few in a row: a page is as wide as these."""
     from matplotlib.figure import Figure as MatplotlibFigure
 
-    figure = MatplotlibFigure(figsize=(width, height), layout="constrained")
-    axes = [figure.add_subplot(1, n_columns, pos + 1) for pos in range(n_columns)]
+    columns = min(n, PANELS_IN_A_ROW)
+    rows = -(-n // columns)
+    figure = MatplotlibFigure(figsize=(width * columns, height * rows), layout="constrained")
+    axes = [figure.add_subplot(rows, columns, pos + 1) for pos in range(n)]
     for ax in axes:
         ax.spines[["top", "right"]].set_visible(False)
         ax.spines[["left", "bottom"]].set_color(GRID)
@@ -87,12 +101,16 @@ def score_histograms(rounds: Sequence[RoundFacts]) -> str:
     scored = [facts for facts in rounds if facts.scores_N.size]
     if not scored:
         return ""
-    figure, axes = _figure(3.8 * len(scored), 2.9, n_columns=len(scored))
+    figure, axes = _figure(3.8, 2.9, n=len(scored))
     for ax, facts in zip(axes, scored, strict=True):
         bins = np.linspace(0, max(float(facts.scores_N.max()), 1e-9), 31)
         ax.hist(facts.scores_N, bins=list(bins), color=POOL, label="eligible pool")
         ax.hist(facts.scores_picked_B, bins=list(bins), color=CHOSEN, label="batch")
-        ax.set_yscale("symlog", linthresh=10)
+        ax.set_yscale("symlog", linthresh=LINEAR_FRAMES)
+        highest = ax.get_ylim()[1]
+        ticks = [n for n in (0, 2, 5, 10, *(10**e for e in range(2, 10))) if n <= highest]
+        ax.set_yticks(ticks, [f"{n:,}" for n in ticks])
+        ax.set_yticks([], minor=True)
         ax.set_title(f"round {facts.number}", fontsize=10, color=INK, loc="left")
         ax.set_xlabel("acquisition score", color=INK)
     axes[0].set_ylabel("frames", color=INK)
@@ -150,17 +168,25 @@ def budget_burn(budgets: Sequence[BudgetFacts]) -> str:
     moved = [facts for facts in budgets if len(facts.committed_steps) > 2]
     if not moved:
         return ""
-    figure, axes = _figure(3.4 * len(moved), 2.8, n_columns=len(moved))
+    figure, axes = _figure(3.4, 2.8, n=len(moved))
+    start = min(facts.committed_steps[0][0] for facts in moved)
+    end = max(facts.committed_steps[-1][0] for facts in moved)
+    # What was true last is true until later: a step without a width would not be seen.
+    shown = max(SHOWN_LONGER * (end - start).total_seconds(), 1.0)
+    second, name_of_time = next(((one, name) for least, one, name in TIMES if shown >= least))
     for ax, facts in zip(axes, moved, strict=True):
         scale, unit = _unit(facts.budget.unit.code)
-        start = facts.committed_steps[0][0]
         for steps, color, name in (
             (facts.committed_steps, POOL, "reserved"),
             (facts.spent_steps, CHOSEN, "spent"),
         ):
-            seconds = [(at - start).total_seconds() for at, _ in steps]
+            times = [(at - start).total_seconds() / second for at, _ in steps]
             amounts = [amount / scale for _, amount in steps]
-            ax.fill_between(seconds, amounts, step="post", color=color, linewidth=0, label=name)
+            ax.fill_between(
+                [*times, shown / second], [*amounts, amounts[-1]],
+                step="post", color=color, linewidth=0, label=name,
+            )  # fmt: skip
+        ax.set_xlim(0, shown / second)
         ax.set_ylim(bottom=0)
         allocated = -facts.balances.funding / scale
         ax.set_title(
@@ -168,7 +194,7 @@ def budget_burn(budgets: Sequence[BudgetFacts]) -> str:
             fontsize=9, color=INK, loc="left",
         )  # fmt: skip
         ax.set_ylabel(unit, color=INK)
-        ax.set_xlabel("seconds since the first reservation", color=INK)
+        ax.set_xlabel(f"{name_of_time} since the first reservation", color=INK)
     handles, names = axes[0].get_legend_handles_labels()
     figure.legend(handles, names, loc="outside lower center", ncols=2, frameon=False, fontsize=9)
     return _svg(figure)
