@@ -109,9 +109,9 @@ def _layers(config: NetworkConfig) -> list[torch.nn.Module]:
 
 
 def _shifted(inputs: torch.Tensor, rng: np.random.Generator) -> torch.Tensor:
-    """Move a batch by up to a 32nd of its side: the lightest augmentation, safe for any class."""
+    """Move a batch by up to a 32nd of each side: the lightest augmentation, safe for any class."""
     import torch
 
-    reach = max(1, inputs.shape[-1] // 32)
-    down, right = rng.integers(-reach, reach + 1, size=2).tolist()
+    reach = np.maximum(1, np.array(inputs.shape[2:]) // 32)
+    down, right = rng.integers(-reach, reach + 1).tolist()
     return torch.roll(inputs, (down, right), dims=(2, 3))

@@ -75,6 +75,20 @@ def loaded(checkpoint: Checkpoint, name: str) -> LoadedMember:
     return LoadedMember(name, task, network, found.config, (1.0,))
 
 
+def test_frames_are_moved_by_a_32nd_of_each_side_however_long_the_other_is() -> None:
+    config = replace(CONFIG, input_height=32, input_width=256)
+    pixels = np.zeros((1, 3, 32, 256), dtype=np.uint8)
+    pixels[:, :, 16, 128] = 255
+    examples = examples_of(pixels, [np.zeros((1, 1), np.float32)])
+    rng, places = np.random.default_rng(0), set()
+    for _ in range(200):
+        inputs, _ = task_named("classification").batch(examples, np.array([0]), config, rng=rng)
+        places.add(divmod(int(inputs[0, 0].argmax()), 256))
+    rows, columns = (np.unique([place[axis] for place in places]) for axis in (0, 1))
+    np.testing.assert_array_equal(rows, [15, 16, 17])
+    np.testing.assert_array_equal(columns, np.arange(120, 137))
+
+
 def test_every_family_of_a_policy_is_there() -> None:
     for kind, families in FAMILIES.items():
         for family in families:
