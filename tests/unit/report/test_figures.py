@@ -12,9 +12,9 @@ from winnow.cli.report.facts import BudgetFacts, RoundFacts
 from winnow.cli.report.figures import budget_burn, learning_curves, score_histograms
 from winnow.cli.report.measures import ACCURACY
 from winnow.cli.report.paired import Comparison, Curves
-from winnow.domain.ids import BudgetId
+from winnow.domain.ids import BudgetId, Micros
 from winnow.domain.labels import CLASSIFICATION
-from winnow.domain.money import Balances, Budget, BudgetKind, Micros, Unit
+from winnow.domain.money import Balances, Budget, BudgetKind, Unit
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 
