@@ -10,7 +10,10 @@ from winnow.calibration.reliability import ReliabilityBin
 
 SIDE = 260
 MARGIN = 36
-COLOURS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#6e7781", "#9a6700", "#0a3069")
+COLOURS = ("#0969da", "#bc4c00", "#1a7f37", "#8250df", "#bf3989", "#6e4a2f", "#9a6700", "#0a3069")
+OTHERS = "#afb8c1"
+NAMES_WIDE = 180
+"""Pixels beside a plot for the names of classes."""
 
 
 def reliability_plot(title: str, bins: Sequence[tuple[float, float, int]]) -> str:
@@ -32,19 +35,32 @@ def reliability_plot(title: str, bins: Sequence[tuple[float, float, int]]) -> st
 
 
 def precision_recall_plot(curves: Mapping[str, Sequence[float]]) -> str:
-    """Draw precision at recalls 0 to 1 of each class."""
-    shapes = []
-    for pos, (name, precisions) in enumerate(curves.items()):
-        colour = COLOURS[pos % len(COLOURS)]
-        last = max(1, len(precisions) - 1)
-        points = " ".join(f"{_x(n / last)},{_y(value)}" for n, value in enumerate(precisions))
-        shapes.append(f'<polyline points="{points}" fill="none" stroke="{colour}"/>')
-        place = f'x="{_x(0.04)}" y="{_y(0.04 + 0.07 * pos)}"'
+    """Draw precision at recalls 0 to 1 of each class; of many the weakest are named."""
+    weakest = sorted(curves, key=lambda name: sum(curves[name]))[: len(COLOURS)]
+    named = [name for name in curves if name in weakest]
+    shapes = [_curve(curves[name], OTHERS, name) for name in curves if name not in weakest]
+    for pos, (name, colour) in enumerate(zip(named, COLOURS, strict=False)):
+        shapes.append(_curve(curves[name], colour, name))
+        place = f'x="{SIDE + MARGIN + 10}" y="{_y(0.97 - 0.07 * pos)}"'
         shapes.append(f'<text {place} fill="{colour}">{escape(name)}</text>')
-    return _frame("precision at overlap 0.5", "recall", "precision", shapes)
+    if len(named) < len(curves):
+        place = f'x="{SIDE + MARGIN + 10}" y="{_y(0.97 - 0.07 * len(named))}"'
+        others = f"{len(curves) - len(named)} stronger classes"
+        shapes.append(f'<text {place} fill="{OTHERS}">{others}</text>')
+    title = "precision at overlap 0.5"
+    return _frame(title, "recall", "precision", shapes, beside=NAMES_WIDE)
 
 
-def _frame(title: str, across: str, up: str, shapes: Sequence[str]) -> str:
+def _curve(precisions: Sequence[float], colour: str, name: str) -> str:
+    last = max(1, len(precisions) - 1)
+    points = " ".join(f"{_x(n / last)},{_y(value)}" for n, value in enumerate(precisions))
+    return (
+        f'<polyline points="{points}" fill="none" stroke="{colour}">'
+        f"<title>{escape(name)}</title></polyline>"
+    )
+
+
+def _frame(title: str, across: str, up: str, shapes: Sequence[str], *, beside: int = 0) -> str:
     size = SIDE + 2 * MARGIN
     ticks = [
         f'<text x="{_x(share)}" y="{_y(0) + 16}" text-anchor="middle">{share:g}</text>'
@@ -61,7 +77,7 @@ def _frame(title: str, across: str, up: str, shapes: Sequence[str]) -> str:
     )
     style = 'font-family="system-ui,sans-serif" font-size="11"'
     inside = "".join([box, *ticks, names, *shapes])
-    return f'<svg width="{size}" height="{size}" {style} role="img">{inside}</svg>'
+    return f'<svg width="{size + beside}" height="{size}" {style} role="img">{inside}</svg>'
 
 
 def _x(share: float) -> float:

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from retrain.evaluating import LEFT_OUT
 from retrain.plots import precision_recall_plot, reliability_plot
 from winnow.contracts.manifests import Evaluation, Members
+from winnow.tasks.evaluation import MAP_ERROR
 
 WORDS = {
     "accuracy": "accuracy",
@@ -24,6 +25,31 @@ WORDS = {
     "rare_map50": "mAP50 of the rare classes",
     "n_objects": "objects in the holdout",
 }
+COLUMNS = {
+    "n": "n",
+    "accuracy": "accuracy",
+    "mean_recall": "mean recall",
+    "rare_recall": "rare recall",
+    "recall": "recall",
+    "precision": "precision",
+    "map50": "mAP50",
+    "map": "COCO mAP",
+    "wmap50": "wMAP50",
+    "rare_map50": "rare mAP50",
+    "ap50": "AP50",
+    "ap": "COCO AP",
+    "wap50": "wAP50",
+    "nll": "NLL (nats)",
+    "ece": "ECE",
+    "train_loss": "training loss",
+    "n_calibration": "labels kept out",
+    "calibration_nll_before": "NLL of them",
+    "calibration_nll_after": "NLL calibrated",
+    "weight_norm": "length of weights",
+}
+"""Heads of columns, in their order; of others see `_column`."""
+CLASSES_SHOWN = 12
+"""Slices tell of each class, and plots show each class's map, up to so many classes."""
 ERRORS = {
     "ece": "ECE",
     "ace": "adaptive ECE",
@@ -42,7 +68,8 @@ STYLE = (
     "table{border-collapse:collapse;margin:8px 0 24px}td,th{padding:4px 12px;text-align:right;"
     "border-bottom:1px solid #d8dee4}"
     "td:first-child,th:first-child,.words td:last-child,.words th:last-child{text-align:left}"
-    "svg{margin-right:24px}p.note{background:#fff4d6;padding:6px 12px}small{color:#57606a}"
+    "td:first-child{white-space:nowrap}.wide{overflow-x:auto}svg{margin-right:24px}"
+    "p.note{background:#fff4d6;padding:6px 12px}small{color:#57606a}"
 )
 
 
@@ -127,11 +154,11 @@ def html_report(members: Members, evaluation: Evaluation) -> str:
         *_calibration(members, evaluation),
         "<h2>Classes</h2>",
         precision_recall_plot(evaluation.curves) if evaluation.curves else "",
-        _by_name(evaluation.classes, first=("n",)),
+        _by_name(evaluation.classes, evaluation),
         f"<small>Rare in training: {escape(', '.join(evaluation.rare_classes)) or 'none'}; "
         f"effective sample size {evaluation.effective_sample_size:,.0f}</small>",
         "<h2>Slices</h2>",
-        _by_name(evaluation.slices, first=("n",)) if evaluation.slices else "<p>none</p>",
+        _by_name(_shown_slices(evaluation)) if evaluation.slices else "<p>none</p>",
         "<h2>Members</h2>",
         _by_name(evaluation.members),
     ]
@@ -147,23 +174,35 @@ def _calibration(members: Members, evaluation: Evaluation) -> list[str]:
         (_calibration_name(name), f"{error:.3f}", estimator)
         for name, (error, estimator) in evaluation.calibration.items()
     ]
-    maps = members.class_names if kind == "detection" else ("all classes",)
+    of_maps = members.class_names if kind == "detection" else ("all classes",)
     temperatures = [
-        (one.name, *(f"{value:.3f}" for value in one.temperatures)) for one in members.members
+        (name, *(f"{one.temperatures[c]:.3f}" for one in members.members))
+        for c, name in enumerate(of_maps)
     ]
+    shown = _shown_maps(evaluation)
+    n_maps = len(evaluation.map_reliability)
+    which = f"maps: the {len(shown)} of {n_maps} with the largest errors; " * (len(shown) < n_maps)
     return [
         "<small>What was said with a confidence against how often it was right, after the members' "
-        "temperatures; bars: 95 % (Wilson) if answers were independent</small><br>",
+        f"temperatures; {which}bars: 95 % (Wilson) if answers were independent</small><br>",
         reliability_plot(RELIABILITY[kind], evaluation.reliability),
-        *(
-            reliability_plot(f"map of {name}", bins)
-            for name, bins in evaluation.map_reliability.items()
-        ),
+        *(reliability_plot(f"map of {name}", evaluation.map_reliability[name]) for name in shown),
         _table(("", "error", "estimated from"), errors, words_last=True),
         "<small>Temperatures, fitted to labels kept out of training; above 1 a member was "
         "too sure of itself</small>",
-        _table(("", *maps), temperatures),
+        _table(("", *(one.name for one in members.members)), temperatures),
     ]
+
+
+def _shown_maps(evaluation: Evaluation) -> list[str]:
+    """Give the classes whose maps are drawn: of many those with the largest errors."""
+    errors = evaluation.calibration
+    by_error = sorted(
+        evaluation.map_reliability,
+        key=lambda name: errors.get(f"{MAP_ERROR}:{name}", (0.0, ""))[0],
+        reverse=True,
+    )
+    return [name for name in evaluation.map_reliability if name in by_error[:CLASSES_SHOWN]]
 
 
 def _calibration_name(name: str) -> str:
@@ -192,13 +231,39 @@ def _interval(evaluation: Evaluation, name: str) -> str:
     return f"{low:.3f} – {high:.3f}"
 
 
-def _by_name(rows: Mapping[str, Mapping[str, float]], *, first: Sequence[str] = ()) -> str:
-    names = dict.fromkeys([*first, *(name for row in rows.values() for name in row)])
-    cells = [
-        (key, *(_number(name, row[name]) if name in row else "" for name in names))
-        for key, row in rows.items()
-    ]
-    return _table(("", *names), cells)
+def _shown_slices(evaluation: Evaluation) -> Mapping[str, Mapping[str, float]]:
+    """Give the slices' measures; of many classes only those of all together."""
+    if len(evaluation.classes) <= CLASSES_SHOWN:
+        return evaluation.slices
+    return {
+        key: {name: value for name, value in one.items() if ":" not in name}
+        for key, one in evaluation.slices.items()
+    }
+
+
+def _by_name(rows: Mapping[str, Mapping[str, float]], evaluation: Evaluation | None = None) -> str:
+    """Give a table; of the classes of an evaluation also the intervals that it has."""
+    places = {name: place for place, name in enumerate(COLUMNS)}
+    names = list(dict.fromkeys(name for row in rows.values() for name in row))
+    columns = []
+    for name in sorted(names, key=lambda name: places.get(name, len(places))):
+        columns.append((_column(name), [_cell(row, name) for row in rows.values()]))
+        intervals = [_interval(evaluation, f"{name}:{key}") for key in rows] if evaluation else []
+        if any(intervals):
+            columns.append(("95 % interval", intervals))
+    body = zip(rows, *(cells for _, cells in columns), strict=True)
+    return _table(("", *(head for head, _ in columns)), list(body))
+
+
+def _cell(row: Mapping[str, float], name: str) -> str:
+    return _number(name, row[name]) if name in row else ""
+
+
+def _column(name: str) -> str:
+    measure, _, of_class = name.partition(":")
+    size = measure.removeprefix("ap50_")
+    word = COLUMNS.get(measure) or (f"AP50 {size}" if size != measure else measure)
+    return f"{word} {of_class}".strip().replace("_px", " px").replace("_", " ")
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words_last: bool = False) -> str:
@@ -207,4 +272,4 @@ def _table(head: Sequence[str], rows: Sequence[Sequence[str]], *, words_last: bo
         "<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows
     )
     kind = ' class="words"' if words_last else ""
-    return f"<table{kind}><tr>{top}</tr>{body}</table>"
+    return f'<div class="wide"><table{kind}><tr>{top}</tr>{body}</table></div>'

@@ -84,8 +84,9 @@ def test_the_evaluation_tells_of_committee_members_and_classes(context: Context)
     assert set(report.calibration) >= {"ece", "ace", "classwise_ece", "brier"}
     for error, estimator in report.calibration.values():
         assert f"<td>{error:.3f}</td><td>{escape(estimator)}</td>" in page
-    for member in manifest.members:
-        assert f"<td>{member.name}</td><td>{member.temperatures[0]:.3f}</td>" in page
+    temperatures = (f"<td>{member.temperatures[0]:.3f}</td>" for member in manifest.members)
+    assert "<th></th><th>m0</th><th>m1</th>" in page
+    assert f"<td>all classes</td>{''.join(temperatures)}" in page
     assert ">highest probability</text>" in page
 
 
