@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -68,24 +70,26 @@ def place_of(source: FrameSource, setting: AbSetting, encoder: Encoder) -> Place
         known = ", ".join(source.class_names) or "none"
         msg = f"{source.name}: expected the classes {', '.join(missing)}, found {known}"
         raise BadInput(msg)
-    read = _Reader(setting, source.class_names, encoder)
-    for frame in source.frames():
-        read.add(frame)
-    if not read.frames:
-        msg = f"{source.name}: expected frames that pass the gates, found none"
-        raise BadInput(msg)
-    clusters_N = read.clusters()
-    groups_N = leak_groups([frame.session for frame in read.frames], clusters_N)
-    roles = _deal(read.frames, groups_N, setting, name=source.name)
-    # Pixels of frames without a role would be most of the memory.
-    kept = np.unique(np.concatenate(roles))
+    # Roles need all frames' duplicates; memory would not hold the pixels of all.
+    with tempfile.TemporaryFile() as pixels_file:
+        read = _Reader(setting, source.class_names, encoder, pixels_file)
+        for frame in source.frames():
+            read.add(frame)
+        if not read.frames:
+            msg = f"{source.name}: expected frames that pass the gates, found none"
+            raise BadInput(msg)
+        clusters_N = read.clusters()
+        groups_N = leak_groups([frame.session for frame in read.frames], clusters_N)
+        roles = _deal(read.frames, groups_N, setting, name=source.name)
+        kept = np.unique(np.concatenate(roles))
+        examples = read.examples(kept)
     reference, holdout, pool = (np.searchsorted(kept, role) for role in roles)
     return Place(
         name=source.name,
         class_names=source.class_names,
         n_frames=len(read.frames),
         frames=tuple(read.frames[pos] for pos in kept.tolist()),
-        examples=read.examples(kept),
+        examples=examples,
         clusters_N=clusters_N[kept],
         groups_N=groups_N[kept],
         reference=reference,
@@ -96,16 +100,22 @@ def place_of(source: FrameSource, setting: AbSetting, encoder: Encoder) -> Place
 
 
 class _Reader:
-    """Takes frames one by one; keeps pixels at the network's size, never the encoded bytes."""
+    """Takes frames one by one; keeps pixels at the network's size, in a file that ends with it."""
 
-    def __init__(self, setting: AbSetting, class_names: Sequence[str], encoder: Encoder) -> None:
+    def __init__(
+        self,
+        setting: AbSetting,
+        class_names: Sequence[str],
+        encoder: Encoder,
+        pixels_file: BinaryIO,
+    ) -> None:
         self.frames: list[Frame] = []
         self.blocked: Counter[str] = Counter()
         self._setting = setting
         self._class_names = class_names
         self._task = task_named(setting.network)
         self._encoder = encoder
-        self._pixels: list[Pixels] = []
+        self._pixels_file = pixels_file
         self._targets: list[Values] = []
         self._hashes: list[int] = []
         self._vectors: list[npt.NDArray[np.float32]] = []
@@ -147,7 +157,7 @@ class _Reader:
             )
         )
         self._targets.append(self._task.target(label, class_names=self._class_names, size=size))
-        self._pixels.append(_resized(rgb, self._setting))
+        self._pixels_file.write(_resized(rgb, self._setting).tobytes())
         self._hashes.append(perceptual_hash(luma(rgb)))
         self._vectors.append(self._encoder.encode([rgb])[0])
 
@@ -165,8 +175,11 @@ class _Reader:
     def examples(self, rows: Positions) -> Examples:
         """Give some of the frames that were kept, with their targets."""
         chosen = rows.tolist()
+        self._pixels_file.flush()
+        shape = (len(self.frames), 3, self._setting.input_height, self._setting.input_width)
+        pixels = np.memmap(self._pixels_file, dtype=np.uint8, mode="r", shape=shape)
         return examples_of(
-            np.stack([self._pixels[pos] for pos in chosen]),
+            np.asarray(pixels[rows]),
             [self._targets[pos] for pos in chosen],
             sizes=[self.frames[pos].size for pos in chosen],
         )
