@@ -171,11 +171,78 @@ def test_a_frame_twice_is_refused(name: str) -> None:
 
 @ALL
 def test_ids_that_are_no_array_of_texts_are_refused(name: str) -> None:
-    pool, wrong = candidates(5), (["a", "b", "c", "d", "e"], np.arange(5))
-    for frame_ids in wrong:
+    pool = candidates(5)
+    for frame_ids in (np.arange(5), list(range(5)), [b"a"] * 5, pool.frame_ids[:, None]):
         given: dict[str, Any] = {"frame_ids": frame_ids}
         with pytest.raises(BadInput, match=r"frame_ids: expected an array \[N\] of texts, found "):
             strategy(name).choose(replace(pool, **given), 2, seed=SEED)
+
+
+@ALL
+@pytest.mark.parametrize("kind", [">f4", "f2", "f8", "i1", "i2", "i8"])
+def test_numbers_of_any_type_choose_the_same_frames(name: str, kind: str) -> None:
+    pool = candidates(40)
+    assert pool.scores_N is not None
+    rows: dict[str, Any] = {
+        field: 40.0 * getattr(pool, field).round()  # squares are beyond one byte and float16
+        for field in ("embeddings_ND", "centers_LD", "examples_ED")
+    }
+    rows["scores_N"] = (10.0 * pool.scores_N).round()
+    others = {field: values.astype(kind) for field, values in rows.items()}
+    assert all((others[field] == rows[field]).all() for field in rows)
+    expected = strategy(name).choose(replace(pool, **rows), 12, seed=SEED)
+    assert strategy(name).choose(replace(pool, **others), 12, seed=SEED) == expected
+
+
+@ALL
+def test_lists_and_tensors_and_columns_of_tables_are_arrays(name: str) -> None:
+    torch = pytest.importorskip("torch")
+    pool = candidates(30)
+    expected = strategy(name).choose(pool, 8, seed=SEED)
+    lists: dict[str, Any] = {
+        known.name: getattr(pool, known.name).tolist()
+        for known in fields(pool)
+        if isinstance(getattr(pool, known.name), np.ndarray)
+    }
+    lists["columns"] = {key: column.tolist() for key, column in pool.columns.items()}
+    assert strategy(name).choose(replace(pool, **lists), 8, seed=SEED) == expected
+    tensors: dict[str, Any] = {
+        field: torch.from_numpy(getattr(pool, field))
+        for field in ("scores_N", "embeddings_ND", "centers_LD", "probs_NMC", "price_micros_N")
+    }
+    texts: dict[str, Any] = {
+        field: getattr(pool, field).astype(object)  # as a table of pandas holds them
+        for field in ("frame_ids", "sessions_N", "clusters_N")
+    }
+    assert strategy(name).choose(replace(pool, **tensors, **texts), 8, seed=SEED) == expected
+
+
+def test_half_precision_hides_no_infinity_and_texts_are_no_numbers() -> None:
+    wrong: dict[str, Any] = {"embeddings_ND": np.array([[1.0, 2.0], [np.inf, 0.0]], np.float16)}
+    with pytest.raises(BadInput, match="row 1"):
+        strategy("k_center").choose(Candidates(frame_ids(2), **wrong), 1, seed=SEED)
+    wrong = {"embeddings_ND": [["near", "far"]]}
+    with pytest.raises(BadInput, match="embeddings_ND: expected numbers, found <U4"):
+        Candidates(frame_ids(1), **wrong)
+    wrong = {"embeddings_ND": [[1.0, 2.0], [3.0]]}
+    with pytest.raises(BadInput, match="embeddings_ND: expected an array, found list: "):
+        Candidates(frame_ids(2), **wrong)
+    wrong = {"centers_LD": 1.0}
+    with pytest.raises(BadInput, match="centers_LD: expected an array, found one value"):
+        Candidates(frame_ids(2), **wrong)
+
+
+def test_a_price_in_dollars_is_refused_where_micros_are_asked() -> None:
+    wrong: dict[str, Any] = {"price_micros_N": [0.08, 0.08]}
+    with pytest.raises(BadInput, match="price_micros_N: expected whole numbers of micros, found f"):
+        Candidates(frame_ids(2), **wrong)
+
+
+def test_large_arrays_stay_where_they_are() -> None:
+    pool = candidates(6)
+    again = replace(pool, scores_N=None)
+    for field in ("embeddings_ND", "probs_NMC", "frame_ids", "price_micros_N", "sessions_N"):
+        assert getattr(again, field) is getattr(pool, field)
 
 
 @ALL

@@ -31,22 +31,61 @@ def finite_of(values: npt.ArrayLike, *, name: str, axes: tuple[str, ...]) -> Flo
     return _finite(numbers.astype(np.float64), name=name, first_row=0)
 
 
-def numbers_of(values: npt.ArrayLike, *, name: str, axes: tuple[str, ...]) -> npt.NDArray[Any]:
-    """Give an array of real numbers with these axes, its values not looked at yet.
+def numbers_of(
+    values: npt.ArrayLike, *, name: str, axes: tuple[str, ...] | None = None
+) -> npt.NDArray[Any]:
+    """Give an array of real numbers with these axes (none: any), its values not looked at yet.
 
     Raises
     ------
     BadInput
         Not numbers, or another number of axes.
     """
-    numbers = np.asarray(values)
+    numbers = array_of(values, name=name)
     if numbers.dtype.kind not in "fiub":
         msg = f"{name}: expected numbers, found {numbers.dtype}"
         raise BadInput(msg)
-    if numbers.ndim != len(axes):
+    if axes is not None and numbers.ndim != len(axes):
         msg = f"{name}: expected shape [{', '.join(axes)}], found {numbers.shape}"
         raise BadInput(msg)
     return numbers
+
+
+def array_of(values: npt.ArrayLike, *, name: str) -> npt.NDArray[Any]:
+    """Give what was given as an array; arrays, memory maps among them, are given as they are.
+
+    Raises
+    ------
+    BadInput
+        It is none: rows of different lengths, a tensor that NumPy cannot read.
+    """
+    if isinstance(values, np.ndarray):
+        return values
+    try:
+        return np.asarray(values)
+    except (TypeError, ValueError, RuntimeError) as error:
+        msg = f"{name}: expected an array, found {type(values).__name__}: {error}"
+        raise BadInput(msg) from error
+
+
+def whole_numbers_of(values: npt.ArrayLike, *, name: str, unit: str) -> npt.NDArray[np.int64]:
+    """Give whole numbers as int64.
+
+    Raises
+    ------
+    BadInput
+        Fractions, or no numbers: what is counted in a unit has no halves of it.
+
+    Examples
+    --------
+    >>> whole_numbers_of([80_000, 0], name="price_micros_N", unit="micros").tolist()
+    [80000, 0]
+    """
+    numbers = array_of(values, name=name)
+    if numbers.dtype.kind not in "iu" and len(numbers):
+        msg = f"{name}: expected whole numbers of {unit}, found {numbers.dtype}"
+        raise BadInput(msg)
+    return numbers.astype(np.int64, copy=False)
 
 
 def _finite(numbers: Floats, *, name: str, first_row: int) -> Floats:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
-from winnow.kernels.groups import NO_GROUP, Groups, Values, groups_of
+from winnow.kernels.groups import NO_GROUP, Groups, Values, column_of, groups_of
 
 Positions = npt.NDArray[np.intp]
 
@@ -56,7 +56,7 @@ class AtMost:
         self._most_K = _caps(self.groups, most, what)
         self._count_K = np.zeros(len(self.groups), dtype=np.int64)
         if labeled_L is not None and len(labeled_L):
-            self._count_K += _counts_of(self.groups, labeled_L)
+            self._count_K += _counts_of(self.groups, column_of(labeled_L))
         self._n_labeled_K = self._count_K.copy()
 
     @property

@@ -9,6 +9,7 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 
+from winnow.acquisition.checked import whole_numbers_of
 from winnow.domain.errors import BadInput
 
 Positions = npt.NDArray[np.intp]
@@ -28,7 +29,7 @@ class WithinMoney:
     Raises
     ------
     BadInput
-        A price is negative.
+        A price is negative, or no whole number.
 
     Notes
     -----
@@ -39,7 +40,7 @@ class WithinMoney:
     name = "money"
 
     def __init__(self, price_micros_N: Prices, micros_max: int) -> None:
-        self._prices = _Prices(price_micros_N)
+        self._prices = _Prices(prices_of(price_micros_N))
         self._left_micros = micros_max
         self._n_open: int | None = None
 
@@ -68,6 +69,11 @@ class WithinMoney:
         prices = np.sort(self._prices.micros_N[positions])[:enough].tolist()
         paid = takewhile(lambda total: total <= self._left_micros, accumulate(prices))
         return sum(1 for _ in paid)
+
+
+def prices_of(price_micros_N: npt.ArrayLike) -> Prices:
+    """Give prices as int64, or refuse those that are no whole numbers."""
+    return whole_numbers_of(price_micros_N, name="price_micros_N", unit="micros")
 
 
 class _Prices:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from winnow.acquisition.probabilities import Probabilities, by_blocks, mean_of_members
 from winnow.acquisition.reproducible import Floats
+from winnow.constraints.money import prices_of
 from winnow.constraints.reserve import Reserve, Thresholds
 from winnow.constraints.task_allocation import proportional
 from winnow.domain.errors import BadInput
@@ -167,7 +168,11 @@ class AtLeast:
         self._reserve = (
             None
             if price_micros_N is None or micros_max is None
-            else Reserve(price_micros_N, micros_max, [(p.slot_N, len(p.value_S)) for p in minimums])
+            else Reserve(
+                prices_of(price_micros_N),
+                micros_max,
+                [(p.slot_N, len(p.value_S)) for p in minimums],
+            )
         )
         self._key: object = None
         self._only_N: Flags = np.zeros(n_frames, dtype=np.bool_)

@@ -15,9 +15,10 @@ from winnow.constraints.timeline import (
     by_session_and_time,
     spans_to_labeled,
     timeline_of,
+    times_of,
 )
 from winnow.domain.errors import BadInput
-from winnow.kernels.groups import NO_GROUP, Values
+from winnow.kernels.groups import NO_GROUP, Values, column_of
 
 Positions = npt.NDArray[np.intp]
 
@@ -31,7 +32,7 @@ class TemporalGap:
         Session of each frame, texts or numbers. A frame of unknown session (the empty text, NaN)
         or unknown time (the smallest int64, NumPy's "not a time") is close to none.
     captured_us_N
-        int64, capture times in microseconds.
+        int64, capture times in microseconds; or NumPy's own times.
     gap_us
         Least distance in time; frames exactly so far apart are fine. 0 closes nothing.
     labeled_sessions_L, labeled_captured_us_L
@@ -41,7 +42,8 @@ class TemporalGap:
     Raises
     ------
     BadInput
-        The gap is negative, or there is not one time for each session.
+        The gap is negative, a time is a fraction or a text, or there is not one time for each
+        session.
 
     Notes
     -----
@@ -63,6 +65,7 @@ class TemporalGap:
         if gap_us < 0:
             msg = f"temporal_gap: expected a gap of at least 0, found {gap_us} microseconds"
             raise BadInput(msg)
+        sessions_N, captured_us_N = column_of(sessions_N), times_of(captured_us_N)
         _check(sessions_N, captured_us_N, "frames")
         self._gap_us = gap_us
         self._timeline = timeline_of(sessions_N, captured_us_N)
@@ -147,6 +150,8 @@ def _near_labeled(
 ) -> _NearLabeled:
     if sessions_L is None or captured_us_L is None or not len(sessions_L):
         return _NearLabeled(np.empty(0, dtype=np.intp), np.empty(0, dtype=np.uint64))
+    sessions_L = column_of(sessions_L)
+    captured_us_L = times_of(captured_us_L, name="labeled_captured_us_L")
     _check(sessions_L, captured_us_L, "labeled frames")
     span_N = spans_to_labeled(sessions_N, captured_us_N, sessions_L, captured_us_L)
     near = np.flatnonzero(span_N < gap_us)

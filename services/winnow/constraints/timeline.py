@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from winnow.acquisition.checked import array_of, whole_numbers_of
 from winnow.kernels.groups import NO_GROUP, Codes, Values, groups_of
 
 Positions = npt.NDArray[np.intp]
@@ -19,6 +20,25 @@ UNKNOWN_TIME: Final = int(np.iinfo(np.int64).min)
 NEVER: Final = int(np.iinfo(np.uint64).max)
 """Distance in time where there is nothing to be near to."""
 _INT64_MAX: Final = int(np.iinfo(np.int64).max)
+
+
+def times_of(captured_us: npt.ArrayLike, *, name: str = "captured_us_N") -> Times:
+    """Give capture times as int64 microseconds; NumPy's own times are turned into them.
+
+    Raises
+    ------
+    BadInput
+        Fractions, or texts: nobody could tell whether they are seconds.
+
+    Examples
+    --------
+    >>> times_of(np.array(["1970-01-01T00:00:02", "NaT"], dtype="datetime64[s]")).tolist()
+    [2000000, -9223372036854775808]
+    """
+    times = array_of(captured_us, name=name)
+    if times.dtype.kind == "M":
+        return times.astype("datetime64[us]").astype(np.int64)
+    return whole_numbers_of(times, name=name, unit="microseconds")
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from typing import Any, Final, Self
 import numpy as np
 import numpy.typing as npt
 
+from winnow.acquisition.checked import array_of
 from winnow.domain.errors import BadInput
 
 Values = npt.NDArray[np.str_] | npt.NDArray[np.float64] | npt.NDArray[np.int64]
@@ -71,13 +72,33 @@ class Groups:
         return order_N.astype(np.intp, copy=False), np.cumsum(counts).astype(np.intp, copy=False)
 
 
+def column_of(values: npt.ArrayLike, *, name: str = "column") -> npt.NDArray[Any]:
+    """Give a list, or a column of a table, as an array; Python's texts become NumPy's.
+
+    Raises
+    ------
+    BadInput
+        Rows of different lengths.
+
+    Examples
+    --------
+    >>> column_of(np.array(["yard", "road"], dtype=object)).dtype.kind
+    'U'
+    """
+    column = array_of(values, name=name)
+    if column.dtype.kind == "O" and all(isinstance(value, str) for value in column.ravel()):
+        return column.astype(np.str_)
+    return column
+
+
 def groups_of(values_N: Values) -> Groups:
     """Group frames by their value.
 
     Parameters
     ----------
     values_N
-        Texts or numbers [N]. The empty text and NaN are unknown: such frames are in no group.
+        Texts or numbers [N]; see `column_of`. The empty text and NaN are unknown: such frames are
+        in no group.
 
     Raises
     ------
@@ -97,6 +118,7 @@ def groups_of(values_N: Values) -> Groups:
     >>> [groups.members(groups.code_of(value)).tolist() for value in "ab"]
     [[1], [0, 3]]
     """
+    values_N = column_of(values_N)
     if values_N.ndim != 1 or values_N.dtype.kind not in "Uifub":
         msg = (
             "column: expected one of texts or numbers, found shape "

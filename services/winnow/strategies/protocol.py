@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from winnow.domain.errors import BadInput, PoolExhausted
 from winnow.kernels.philox import hex_words
+from winnow.strategies.given import TAKEN
 
 FrameIds = npt.NDArray[np.str_]
 Floats = npt.NDArray[np.float64]
@@ -35,6 +36,16 @@ class Candidates:
     """Frames that may be chosen; position *i* of every array with suffix N is the same frame.
 
     Nothing here is ever written to, and the order of the frames changes no choice.
+
+    Lists, tensors and columns of tables are taken as arrays, numbers of other types in the type
+    that is told here: that is a copy, while arrays of this type and memory maps stay where they
+    are. Probabilities may be float64 too.
+
+    Raises
+    ------
+    BadInput
+        What should be numbers is none, or a price is no whole number. Shapes and values are
+        looked at when a strategy chooses.
     """
 
     frame_ids: FrameIds
@@ -65,6 +76,12 @@ class Candidates:
     """Name → the same columns of the labeled frames, and of those on their way to a label."""
     tell_score: Callable[[float], str] = "score {:.3f}".format
     """Gives a score in words, for reasons."""
+
+    def __post_init__(self) -> None:
+        """Take what was given as arrays; a frozen object is written to here and never again."""
+        for name, taken in TAKEN.items():
+            if (given := getattr(self, name)) is not None:
+                object.__setattr__(self, name, taken(name, given))
 
     def __len__(self) -> int:
         """Give N."""
@@ -262,9 +279,9 @@ def tie_ranks(frame_ids: FrameIds) -> Ranks:
     Costs N log N; ids of 32 hexadecimal digits are sorted as two numbers, which is ten times
     faster than as texts and the same order.
     """
-    if not isinstance(frame_ids, np.ndarray) or (len(frame_ids) and frame_ids.dtype.kind != "U"):
-        found = getattr(frame_ids, "dtype", type(frame_ids).__name__)
-        msg = f"frame_ids: expected an array [N] of texts, found {found}"
+    if frame_ids.ndim != 1 or (len(frame_ids) and frame_ids.dtype.kind != "U"):
+        shape = "" if frame_ids.ndim == 1 else f" of shape {frame_ids.shape}"
+        msg = f"frame_ids: expected an array [N] of texts, found {frame_ids.dtype}{shape}"
         raise BadInput(msg)
     words = hex_words(frame_ids)
     order = np.argsort(frame_ids) if words is None else np.lexsort((words[1], words[0]))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from winnow.constraints.caps import AtMost
 from winnow.constraints.money import WithinMoney
 from winnow.constraints.one_per_cluster import OnePerCluster
+from winnow.constraints.quotas import AtLeast, Minimums
 from winnow.constraints.temporal_gap import TemporalGap
 from winnow.constraints.timeline import UNKNOWN_TIME
 from winnow.domain.errors import BadInput
@@ -195,6 +197,36 @@ def test_what_costs_more_than_is_left_is_closed(
 def test_a_negative_price_is_refused() -> None:
     with pytest.raises(BadInput, match="row 1 has -4"):
         WithinMoney(np.array([1, -4]), 10)
+
+
+def test_prices_in_dollars_are_refused_instead_of_costing_nothing() -> None:
+    prices: Any = [0.08, 0.9, 1.2]
+    with pytest.raises(BadInput, match="price_micros_N: expected whole numbers of micros, found f"):
+        WithinMoney(prices, 1)
+    with pytest.raises(BadInput, match="price_micros_N: expected whole numbers of micros, found f"):
+        AtLeast([Minimums(np.array(["fog"] * 3), {"fog": 1}, "weather")], prices, 1)
+
+
+def test_columns_may_be_lists_and_times_those_of_a_table() -> None:
+    sessions: Any = np.array(["a", "a", "b", ""], dtype=object)  # as a table of pandas holds them
+    times: Any = np.array(["2026-03-01T00:00:00.5", "2026-03-01T00:00:01", "2026-03-01", "NaT"])
+    times = times.astype("datetime64[ns]")
+    gap = TemporalGap(sessions, times, SECOND, sessions[1:2].tolist(), times[1:2])
+    assert gap.closes(None).tolist() == [0, 1]
+    assert TemporalGap(sessions.tolist(), times, SECOND).closes(0).tolist() == [0, 1]
+    prices: Any = [3, 1, 2]
+    assert WithinMoney(prices, 2).closes(None).tolist() == [0]
+    for cap in (AtMost(sessions, 1, "session"), AtMost(sessions.tolist(), 1, "session")):
+        assert cap.closes(1).tolist() == [0, 1]
+    assert AtMost(sessions, 1, "session", ["b"]).closes(None).tolist() == [2]  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("times", [[0.0, 1.5], ["0", "1"]])
+def test_times_whose_unit_nobody_can_tell_are_refused(times: Any) -> None:
+    with pytest.raises(BadInput, match="captured_us_N: expected whole numbers of microseconds"):
+        TemporalGap(np.array(["a", "a"]), times, SECOND)
+    with pytest.raises(BadInput, match="labeled_captured_us_L: expected whole numbers of micro"):
+        TemporalGap(np.array(["a"]), np.array([0]), SECOND, np.array(["a", "a"]), times)
 
 
 def test_money_larger_than_any_sum_of_floats_is_counted_exactly() -> None:
