@@ -8,11 +8,14 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
+from winnow.acquisition.checked import numbers_of
 from winnow.acquisition.reproducible import Floats, log_of, sum_last
 from winnow.domain.errors import BadInput
 
 Probabilities = npt.NDArray[np.float32] | npt.NDArray[np.float64]
 
+SHOWN: Final = 10
+"""Probabilities of a wrong row that an error repeats."""
 SUM_TOLERANCE: Final = 1e-3
 """A float32 softmax over 1000 classes strays by 1e-4; ten times that is somebody's mistake."""
 BLOCK_VALUES: Final = 1 << 17
@@ -32,8 +35,8 @@ def by_blocks(probs_NMC: Probabilities, score: Callable[[Floats], Floats]) -> Fl
     Raises
     ------
     BadInput
-        Not three axes, no member or class, NaN, negative, or a row whose sum is not one; the text
-        names the row and the member.
+        Not three axes, no member or class, NaN, negative, or a row whose sum is farther than 0.001
+        from one; the text names the row and the member.
     """
     scores = np.empty(len(probabilities_of(probs_NMC)))
     for rows, block in blocks_of(probs_NMC):
@@ -49,12 +52,10 @@ def probabilities_of(probs_NMC: Probabilities, *, name: str = "probs_NMC") -> Pr
     BadInput
         Not numbers, not three axes, or no member or class.
     """
-    probs_NMC = np.asanyarray(probs_NMC)
-    if probs_NMC.dtype.kind not in "fiub":
-        msg = f"{name}: expected numbers, found {probs_NMC.dtype}"
-        raise BadInput(msg)
+    probs_NMC = numbers_of(probs_NMC, name=name)
     if probs_NMC.ndim != 3 or probs_NMC.shape[1] < 1 or probs_NMC.shape[2] < 1:
-        msg = f"{name}: expected shape [frames, members, classes], found {probs_NMC.shape}"
+        hint = " (of one model: probs[:, None])" if probs_NMC.ndim == 2 else ""
+        msg = f"{name}: expected shape [frames, members, classes], found {probs_NMC.shape}{hint}"
         raise BadInput(msg)
     return probs_NMC
 
@@ -89,13 +90,18 @@ def blocks_of(
 
 
 def _check(probs_NMC: Floats, *, first_row: int, name: str) -> None:
-    sums_NM = sum_last(probs_NMC)
-    right = (np.abs(sums_NM - 1.0) <= SUM_TOLERANCE) & (probs_NMC >= 0.0).all(axis=2)
+    with np.errstate(invalid="ignore"):  # infinities of both signs
+        sums_NM = sum_last(probs_NMC)
+    # 1 - 0.999 is a rounding above 0.001.
+    right = (np.abs(sums_NM - 1.0) <= SUM_TOLERANCE * (1.0 + 1e-9)) & (probs_NMC >= 0.0).all(axis=2)
     if not right.all():  # a NaN compares false, so it is not right either
         row, member = (int(i) for i in np.argwhere(~right)[0])
+        found, least = probs_NMC[row, member].tolist(), float(probs_NMC[row, member].min())
+        more = f" and {len(found) - SHOWN} more" if len(found) > SHOWN else ""
+        why = f"the least is {least:g}" if least < 0.0 else f"they sum to {sums_NM[row, member]:g}"
         msg = (
             f"{name}: row {first_row + row}, member {member}: expected probabilities that sum "
-            f"to 1, found {probs_NMC[row, member].tolist()}"
+            f"to 1, found {found[:SHOWN]}{more}: {why}"
         )
         raise BadInput(msg)
 

@@ -76,7 +76,7 @@ def knee_of(
         elif top is not None and above[pos] < above[top] - fall:
             knees.append(top)
     best = max(knees, key=lambda pos: above[pos], default=None)
-    return None if best is None else KneePoint(best, above[best])
+    return None if best is None else KneePoint(best, float(above[best]))
 
 
 @dataclass(frozen=True, slots=True)

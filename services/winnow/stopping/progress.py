@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
+
+import numpy as np
 
 from winnow.domain.errors import BadInput
 
@@ -38,9 +41,9 @@ class SliceRecall:
 class Progress:
     """How the loop went so far.
 
-    Every series has one element a closed round, oldest first, None where the round measured
-    nothing; a series that nobody measures is empty. Rules that lack a series say so and never
-    stop.
+    Every series has one element a closed round, oldest first, None (or NaN) where the round
+    measured nothing; a series that nobody measures is empty. Rules that lack a series say so and
+    never stop. Lists and arrays are taken as tuples.
 
     Raises
     ------
@@ -82,8 +85,9 @@ class Progress:
     """Price of one more label, all annotations of the frame together."""
 
     def __post_init__(self) -> None:
-        """Refuse series of another length than the number of rounds."""
+        """Take series as tuples; refuse those of another length than the number of rounds."""
         for name in SERIES:
+            object.__setattr__(self, name, _as_tuple(getattr(self, name)))
             n_found = len(getattr(self, name))
             if n_found not in (0, self.n_rounds):
                 msg = f"progress: {name}: expected {self.n_rounds} elements or 0, found {n_found}"
@@ -100,6 +104,11 @@ SERIES = (
     "weight_changes", "mean_entropies",
 )  # fmt: skip
 """Fields with one element a round."""
+
+
+def _as_tuple(series: Iterable[Any]) -> tuple[Any, ...]:
+    given = series.tolist() if isinstance(series, np.ndarray) else series
+    return tuple(None if value != value else value for value in given)  # only NaN is not itself
 
 
 def newest(series: tuple[T | None, ...], n: int) -> tuple[T, ...] | None:

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from winnow.acquisition.checked import array_of, finite_of, numbers_of, whole_numbers_of
 from winnow.acquisition.entropy import entropy
-from winnow.acquisition.probabilities import Probabilities
+from winnow.acquisition.probabilities import Probabilities, probabilities_of
 from winnow.acquisition.reproducible import log_of, sum_last
 from winnow.domain.errors import BadInput
 from winnow.stopping.progress import Progress, newest
@@ -35,12 +36,12 @@ def cohen_kappa(before_N: Labels, after_N: Labels) -> float:
     Raises
     ------
     BadInput
-        Lengths differ, no frames, or a negative class.
+        Lengths differ, no frames, a negative class, or what is no whole number.
 
     Notes
     -----
     (n·agreed - Σ_c a_c·b_c) / (n² - Σ_c a_c·b_c) from counts in whole numbers: exact but for the
-    last division. Costs N.
+    last division. Costs N log N.
 
     References
     ----------
@@ -52,15 +53,17 @@ def cohen_kappa(before_N: Labels, after_N: Labels) -> float:
     >>> cohen_kappa(np.array([0, 0, 1, 1]), np.array([0, 0, 1, 0]))
     0.5
     """
+    before_N, after_N = _classes_of(before_N), _classes_of(after_N)
     n_frames = len(before_N)
-    if before_N.shape != after_N.shape or before_N.ndim != 1 or not n_frames:
+    if n_frames != len(after_N) or not n_frames:
         msg = f"stop set: expected two equal lengths above 0, found {n_frames} and {len(after_N)}"
         raise BadInput(msg)
     if min(before_N.min(), after_N.min()) < 0:
         msg = f"stop set: expected classes from 0, found {min(before_N.min(), after_N.min())}"
         raise BadInput(msg)
-    n_classes = int(max(before_N.max(), after_N.max())) + 1
-    counts = [np.bincount(some_N, minlength=n_classes).tolist() for some_N in (before_N, after_N)]
+    classes, code_B = np.unique(np.concatenate([before_N, after_N]), return_inverse=True)
+    codes = np.split(code_B, [n_frames])
+    counts = [np.bincount(code_N, minlength=len(classes)).tolist() for code_N in codes]
     by_chance: int = sum(a * b for a, b in zip(*counts, strict=True))
     if by_chance == n_frames * n_frames:
         return 1.0
@@ -77,17 +80,21 @@ def l2_change(before: Weights, after: Weights) -> float:
     Raises
     ------
     BadInput
-        Shapes differ, or the weights before are all 0.
+        Shapes differ, a weight is not finite (or beyond 1e150), or the weights before are all 0.
 
     Examples
     --------
     >>> l2_change(np.array([3.0, 4.0]), np.array([3.0, 4.5]))
     0.1
     """
+    before, after = numbers_of(before, name="weights"), numbers_of(after, name="weights")
     if before.shape != after.shape:
         msg = f"weights: expected the same shape, found {before.shape} and {after.shape}"
         raise BadInput(msg)
-    moved, length = _norm(after.astype(np.float64) - before), _norm(before.astype(np.float64))
+    before_W, after_W = (
+        finite_of(weights.ravel(), name="weights", axes=("weights",)) for weights in (before, after)
+    )
+    moved, length = _norm(after_W - before_W), _norm(before_W)
     if length == 0.0:
         msg = "weights: expected some that are not 0, found none before"
         raise BadInput(msg)
@@ -110,6 +117,7 @@ def mean_normalised_entropy(probs_NMC: Probabilities) -> float:
     if not len(probs_NMC):
         msg = "stop set: expected frames, found none"
         raise BadInput(msg)
+    probs_NMC = probabilities_of(probs_NMC)
     entropy_N = entropy(probs_NMC)
     n_classes = probs_NMC.shape[2]
     if n_classes == 1:
@@ -176,5 +184,15 @@ class WeightStability:
         return Verdict("weight_stability", max(tail) <= self.change_max, reason, numbers)
 
 
-def _norm(values: npt.NDArray[np.float64]) -> float:
-    return math.sqrt(float(sum_last((values * values).ravel())))
+def _classes_of(predictions: npt.ArrayLike) -> Labels:
+    given = array_of(predictions, name="stop set")
+    codes = given.astype(np.int64) if given.dtype.kind == "b" else given
+    classes_N = whole_numbers_of(codes, name="stop set", unit="classes")
+    if classes_N.ndim != 1:
+        msg = f"stop set: expected one class for each frame, found shape {classes_N.shape}"
+        raise BadInput(msg)
+    return classes_N
+
+
+def _norm(values_W: npt.NDArray[np.float64]) -> float:
+    return math.sqrt(float(sum_last(values_W * values_W)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from winnow.acquisition import expected_gradient_length
+from winnow.acquisition import bald, expected_gradient_length
 from winnow.acquisition.registry import (
     ACQUISITIONS,
     RECORDED,
@@ -228,6 +230,39 @@ def test_whole_numbers_lists_and_half_precision_are_probabilities_too(name: str)
 def test_texts_are_no_probabilities() -> None:
     with pytest.raises(BadInput, match="expected numbers, found <U1"):
         acquisition_of("bald").score(np.full((1, 1, 1), "a"))
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ([2.0, -1.0, 0.5], "the least is -1"),  # logits
+        ([0.625, 0.5, 0.125], "they sum to 1.25"),
+        ([0.4, 0.3, 0.2989], "they sum to 0.9989"),
+        ([np.inf, -np.inf, 1.0], "the least is -inf"),
+    ],
+)
+def test_what_is_wrong_with_a_row_is_said(row: list[float], said: str) -> None:
+    with (
+        warnings.catch_warnings(action="error"),
+        pytest.raises(BadInput, match=f"row 1, member 0.*: {said}$"),
+    ):
+        bald(np.array([[[0.5, 0.25, 0.25]], [row]]))
+    with pytest.raises(BadInput, match=r"0.5\] and 90 more: they sum to 50$"):
+        bald(np.full((1, 1, 100), 0.5))  # not a hundred numbers in a log line
+
+
+@pytest.mark.parametrize("total", [0.999, 1.001])
+def test_a_sum_may_stray_by_a_thousandth_on_either_side(total: float) -> None:
+    found = score("entropy", [[[0.5, total - 0.5]]])
+    assert found == pytest.approx(math.log(2), abs=1e-3)
+
+
+def test_one_models_matrix_and_ragged_rows_are_told_apart() -> None:
+    with pytest.raises(BadInput, match=r"found \(2, 3\) \(of one model: probs\[:, None\]\)"):
+        bald(np.full((2, 3), 1 / 3))
+    ragged: Any = [[[0.5, 0.5]], [[1.0]]]
+    with pytest.raises(BadInput, match="probs_NMC: expected an array, found list: "):
+        bald(ragged)
 
 
 def test_an_unknown_name_lists_the_known_ones() -> None:

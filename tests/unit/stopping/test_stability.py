@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -11,6 +13,7 @@ from sklearn.metrics import cohen_kappa_score
 
 from winnow.domain.errors import BadInput
 from winnow.stopping import (
+    Plateau,
     PredictionStability,
     Progress,
     WeightStability,
@@ -45,6 +48,41 @@ def test_stop_sets_that_do_not_match_are_refused() -> None:
         cohen_kappa(labels([]), labels([]))
     with pytest.raises(BadInput, match="classes from 0"):
         cohen_kappa(labels([0]), labels([-1]))
+
+
+@pytest.mark.parametrize("given", [["car", "bus"], [0.0, 1.0], [None, 1]])
+def test_predictions_that_are_no_classes_are_refused(given: Any) -> None:
+    with pytest.raises(BadInput, match="stop set: expected whole numbers of classes, found"):
+        cohen_kappa(given, given)
+
+
+def test_lists_and_yes_or_no_are_predictions_and_names_of_classes_may_be_large() -> None:
+    before: Any = [7, 7, 10**12, 10**12]
+    after: Any = [7, 7, 10**12, 7]
+    assert cohen_kappa(before, after) == 0.5
+    assert cohen_kappa(np.array(before) == 7, np.array(after) == 7) == 0.5
+
+
+def test_weights_that_are_no_numbers_are_refused_and_lists_are_weights() -> None:
+    before: Any = [[3.0], [4.0]]
+    after: Any = [[3.0], [4.5]]
+    assert l2_change(before, after) == 0.1
+    with pytest.raises(BadInput, match="weights: row 1: expected finite numbers, found nan"):
+        l2_change(np.array([1.0, 2.0]), np.array([1.0, np.nan]))
+    one_model: Any = [[0.5, 0.5]]
+    with pytest.raises(BadInput, match="of one model"):
+        mean_normalised_entropy(one_model)
+    committee: Any = [[[0.5, 0.5]], [[1.0, 0.0]]]
+    assert mean_normalised_entropy(committee) == 0.5
+
+
+def test_series_may_be_lists_or_arrays_where_nan_is_not_measured() -> None:
+    arrays: Any = np.array([0.6, np.nan, 0.8, 0.9])
+    told = Progress(4, arrays, kappas=list(arrays))  # type: ignore[arg-type]
+    assert told == Progress(4, (0.6, None, 0.8, 0.9), kappas=(0.6, None, 0.8, 0.9))
+    verdict = Plateau(n_rounds=1, gain_min=0.2).decide(told)
+    assert verdict.stop is True  # Python's own, as JSON wants it
+    assert verdict.numbers[:2] == (("best_before", 0.8), ("best_recent", 0.9))
 
 
 def test_the_mean_kappa_of_a_window_decides() -> None:
