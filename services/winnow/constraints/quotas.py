@@ -12,7 +12,7 @@ from winnow.acquisition.probabilities import Probabilities, by_blocks, mean_of_m
 from winnow.acquisition.reproducible import Floats
 from winnow.constraints.money import prices_of
 from winnow.constraints.reserve import Reserve, Thresholds
-from winnow.constraints.task_allocation import proportional
+from winnow.constraints.task_allocation import proportional, rounded
 from winnow.domain.errors import BadInput
 from winnow.kernels.groups import NO_GROUP, Values, groups_of
 
@@ -252,16 +252,7 @@ def _scaled(reach_S: Numbers, places: int, taken_S: Numbers) -> Numbers:
         dict(enumerate(np.minimum(asked, places).tolist())),
         dict(enumerate(counts.tolist())),
     )
-    whole = [int(shares[kind]) for kind in range(len(kinds))]
-    parts = [shares[kind] - whole[kind] for kind in range(len(kinds))]
-    scaled_S: Numbers = np.array(whole, dtype=np.int64)[kind_S]
-    left = places - int(scaled_S.sum())
-    for part in sorted({part for part in parts if part}, reverse=True):
-        alike = np.array([one == part for one in parts], dtype=np.bool_)
-        first = np.flatnonzero(alike[kind_S])[: max(left, 0)]
-        scaled_S[first] += 1
-        left -= len(first)
-    return scaled_S
+    return rounded([shares[kind] for kind in range(len(kinds))], kind_S)
 
 
 def _slots(values_N: Values, value_S: Sequence[str | int]) -> npt.NDArray[np.intp]:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from fractions import Fraction
 from typing import Final, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from winnow.domain.errors import BadInput
 
 Name = TypeVar("Name", bound=Hashable)
+Numbers = npt.NDArray[np.int64]
 
 _DENOMINATOR_MAX: Final = 10**6
 """A share of 0.1 is a tenth, and not the binary number nearest to it."""
@@ -99,7 +103,10 @@ def apportion(
     if sum(floors.values()) > n:
         weights, caps, floors = floors, floors, dict.fromkeys(floors, 0)
     exact = {name: Fraction(weight) for name, weight in weights.items()}
-    return _rounded(proportional(exact, n, floors, caps, dict.fromkeys(exact, 1)))
+    shares = proportional(exact, n, floors, caps, dict.fromkeys(exact, 1))
+    names = sorted(shares)
+    numbers = rounded([shares[name] for name in names], np.arange(len(names)))
+    return dict(zip(names, numbers.tolist(), strict=True))
 
 
 def minimums_of(shares: Mapping[str, float], n: int) -> dict[str, int]:
@@ -161,13 +168,26 @@ def proportional(
     return settled
 
 
-def _rounded(shares: dict[str, Fraction]) -> dict[str, int]:
-    whole = {name: int(share) for name, share in shares.items()}
-    left = int(sum(shares.values(), Fraction(0))) - sum(whole.values())
-    by_remainder = sorted(shares, key=lambda name: (whole[name] - shares[name], name))
-    for name in by_remainder[:left]:
-        whole[name] += 1
-    return {name: whole[name] for name in sorted(whole)}
+def rounded(shares: Sequence[Fraction], kind_S: Numbers) -> Numbers:
+    """Round shares to whole numbers of the same sum (its whole part), by largest remainder.
+
+    Parameters
+    ----------
+    shares
+        Of each kind of names.
+    kind_S
+        Whole numbers [S]: the kind of each name. Of equal remainders the first names' are rounded
+        up.
+    """
+    whole = [int(share) for share in shares]
+    parts = [share - number for share, number in zip(shares, whole, strict=True)]
+    place = {part: pos for pos, part in enumerate(sorted(set(parts), reverse=True))}
+    numbers_S: Numbers = np.array(whole, dtype=np.int64)[kind_S]
+    counts = np.bincount(kind_S, minlength=len(shares)).tolist()
+    left = int(sum((part * n for part, n in zip(parts, counts, strict=True)), Fraction(0)))
+    place_S = np.array([place[part] for part in parts], dtype=np.int64)[kind_S]
+    numbers_S[np.argsort(place_S, kind="stable")[:left]] += 1
+    return numbers_S
 
 
 def _check(*numbers: Mapping[str, Fraction] | Mapping[str, int]) -> None:
