@@ -37,7 +37,8 @@ def run(
         ),
     ] = None,
     setting: Annotated[
-        Path | None, typer.Option(help="YAML with settings; see README for their names.")
+        Path | None,
+        typer.Option(help="YAML with settings; ab_test/setting.py names and explains them."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Where models and report go.")] = Path("build/ab-test"),
     processes: Annotated[int, typer.Option(min=1, help="Places side by side, a core each.")] = 2,

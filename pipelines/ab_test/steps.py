@@ -59,9 +59,9 @@ def compare(
     Raises
     ------
     BadInput
-        The place has no boxes, or too few frames.
+        The place has no boxes, or too few frames; or the list cannot be read.
     """
-    listed = None if manual is None else manual.read_text("utf-8").split()
+    listed = None if manual is None else listed_in(manual)
     found = _stored(folder / "result.json", setting, digest_of(listed))
     if found is not None:
         for model in range(n_models(setting)):
@@ -79,6 +79,22 @@ def compare(
     write_whole(folder / "gallery.png", gallery_png(comparison))
     write_whole(folder / "result.json", result.model_dump_json().encode())
     return result
+
+
+def listed_in(file: Path) -> list[str]:
+    """Read names of frames, one a line; they may hold spaces.
+
+    Raises
+    ------
+    BadInput
+        There is no such file, or it is no text.
+    """
+    try:
+        lines = file.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{file}: expected names of frames, one a line, found: {error}"
+        raise BadInput(msg) from error
+    return [name for line in lines if (name := line.strip())]
 
 
 def compare_all(

@@ -121,6 +121,21 @@ def test_a_list_replaces_the_curator(result: PlaceResult, tmp_path: Path) -> Non
     assert manual.frame_ids == tuple(reversed(one.frame_ids))
 
 
+def test_names_in_a_list_may_hold_spaces_and_lines_end_as_they_like(tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    listed.write_bytes("\ufeffimages/bild 1.jpg\r\n\n  nuit é.jpg \n".encode())
+    assert steps.listed_in(listed) == ["images/bild 1.jpg", "nuit é.jpg"]
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_a_list_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
+    listed = tmp_path / "list.txt"
+    if content is not None:
+        listed.write_bytes(content)
+    with pytest.raises(BadInput, match=r"list.txt: expected names of frames, one a line, found: "):
+        steps.compare(TOWN, SETTING, tmp_path / "p", manual=listed, done=lambda _: None)
+
+
 def test_the_result_of_another_list_is_not_taken_for_this_ones(
     result: PlaceResult, folder: Path, tmp_path: Path
 ) -> None:
