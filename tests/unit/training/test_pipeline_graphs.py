@@ -125,6 +125,12 @@ def test_every_step_reads_its_settings_from_what_the_form_names(
         assert {*keys.values(), *plain} == {
             f"{kind.model_config['env_prefix']}{field}".upper() for field in kind.model_fields
         }
+        without_default = {
+            f"{kind.model_config['env_prefix']}{field}".upper()
+            for field, one in kind.model_fields.items()
+            if one.is_required()
+        }
+        assert plain & without_default, "a mistyped ConfigMap ends the step and is not all defaults"
 
 
 def inputs_beside(graph: dict[str, Any], label: str) -> set[str]:
