@@ -20,7 +20,7 @@ from winnow.policy.random_arm import draw_random_arm
 from winnow.policy.record import Decision
 from winnow.policy.switch import switch_of
 
-SELECTOR_VERSION: Final = "6"
+SELECTOR_VERSION: Final = "7"
 """Grows whenever the same inputs may give another batch."""
 HELD: Final = "held"
 """Gate of a frame that another round took after this round's snapshot, or a duplicate of it."""

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from winnow.strategies import herding
 from winnow.strategies.herding import WEIGHT_MIN, Herding
 from winnow.strategies.protocol import Candidates
 
@@ -150,6 +151,55 @@ def test_in_a_large_pool_the_best_and_a_sample_compete_and_the_batch_is_full() -
     assert len({p.pos for p in picks}) == 10
     assert sum(p.pos in set(np.argsort(-pool.scores_N)[:32].tolist()) for p in picks) >= 5
     assert len({p.pos for p in chooser.choose(pool, 600, seed=0)}) == 600
+
+
+def covered_share(pool: Candidates, chosen: list[int], radius: float) -> float:
+    """Of the doubt of the whole pool, not only of the frames over which it was counted."""
+    assert pool.embeddings_ND is not None
+    assert pool.scores_N is not None
+    rows, weights = pool.embeddings_ND.astype(float), (pool.scores_N / pool.scores_N.max()) ** 2
+    alike = 1.0 / (1.0 + squared(rows, rows[chosen]) / radius**2)
+    return float(weights @ alike.max(axis=1) / weights.sum())
+
+
+@pytest.mark.parametrize("size", [32, 64, 160, 320])
+def test_a_batch_as_large_as_the_counted_frames_covers_the_others_too(size: int) -> None:
+    rng = np.random.default_rng(8)
+    scenes = rng.standard_normal((120, 6))
+    rows = np.repeat(scenes, 5, axis=0) + 0.02 * rng.standard_normal((600, 6))
+    pool = replace(pool_of(600, 0), embeddings_ND=rows.astype(np.float32))
+    everything = Herding(sharpness=2).choose(pool, size, seed=0)
+    radius = radius_in(everything[0].reason)
+    best = covered_share(pool, [p.pos for p in everything], radius)
+    counted = Herding(sharpness=2, targets_max=64).choose(pool, size, seed=0)
+    drawn = rng.permutation(600)[:size].tolist()
+    by_chance = covered_share(pool, drawn, radius)
+    found = covered_share(pool, [p.pos for p in counted], radius)
+    assert found > by_chance + 0.4 * (best - by_chance)
+
+
+@pytest.mark.parametrize("pairs_max", [1 << 32, 0])
+def test_beyond_the_counted_frames_the_most_uncovered_doubt_goes_first(
+    pairs_max: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(herding, "PAIRS_MAX", pairs_max)
+    pool = pool_of(200, 3, seed=5)
+    assert pool.embeddings_ND is not None
+    assert pool.centers_LD is not None
+    assert pool.scores_N is not None
+    picks = Herding(sharpness=1, targets_max=16).choose(pool, 200, seed=0)
+    assert len({p.pos for p in picks}) == 200
+    rows, weights = pool.embeddings_ND.astype(float), pool.scores_N / pool.scores_N.max()
+    radius, at_once = radius_in(picks[0].reason), 2 if pairs_max else 184
+    for start in range(16, 200, at_once):
+        order = [p.pos for p in picks]
+        near = np.concatenate([rows[order[:start]], pool.centers_LD.astype(float)])
+        left = weights * (1.0 - 1.0 / (1.0 + squared(rows, near).min(axis=1) / radius**2))
+        some = left[order[start : start + at_once]]
+        assert (np.diff(some) <= 1e-3).all()
+        assert some[0] >= left[order[start:]].max() - 1e-3
+        utilities = [p.utility for p in picks[start : start + at_once]]
+        assert utilities == pytest.approx(some / weights.sum(), rel=0.02, abs=1e-6)
 
 
 @pytest.mark.parametrize("exponent", [-120, -70, 40])
