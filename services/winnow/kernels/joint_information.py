@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from winnow.acquisition.probabilities import Probabilities, entropy_of
 from winnow.acquisition.reproducible import sum_last
+from winnow.kernels.merged_posteriors import merged
 from winnow.kernels.philox import draws_of
 from winnow.kernels.protocol import Floats, Positions
 
@@ -17,6 +18,8 @@ BLOCK_VALUES: Final = 1 << 15
 """Probabilities of labels worked on at once: 256 KiB of float64, so that some 20 passes over them
 stay in the cache."""
 BLOCK_SHORT: Final = 1 << 18
+MERGED: Final = 128
+"""Configurations whose posteriors are alike count as one in a first bound: so many are left."""
 CONFIGURATIONS_AT_ONCE: Final = 512
 """Terms of one float32 sum; sums of sums are float64."""
 STEP: Final = 43
@@ -51,8 +54,8 @@ class JointInformation:
     (Fearnhead and Clifford 2003). A new draw may let a gain grow by its noise: at 8 members and 10
     classes, some 0.0003 nats with 1000 configurations.
 
-    Costs S·M·C for each look at a frame, S the number of configurations; memory S·(M + C) numbers,
-    nothing of the order of N.
+    Costs S·M·C for each look at a frame, S the number of configurations, and less for a bound;
+    memory S·(M + C) numbers, nothing of the order of N.
 
     References
     ----------
@@ -87,24 +90,33 @@ class JointInformation:
     def upper(self, pos_K: Positions) -> Floats:
         """Give numbers that the gains do not exceed, quicker; not the same bits everywhere.
 
-        In float32, and again in float64 where float32 cannot tell a gain from its own error.
+        The entropy of a label is concave in the posterior, so alike configurations may be merged
+        into their mean (Jensen): costs `MERGED`·M·C for each frame. In float32, and again in
+        float64 where float32 cannot tell a gain from its own error.
         """
-        upper_K = self._upper(pos_K, np.float32)
+        return self._bounds(pos_K, self._few)
+
+    def closer(self, pos_K: Positions) -> Floats:
+        """Give the same with all configurations, off by rounding alone; costs S·M·C."""
+        return self._bounds(pos_K, self._all)
+
+    def _bounds(self, pos_K: Positions, posteriors: _Posteriors) -> Floats:
+        upper_K = self._upper(pos_K, posteriors, np.float32)
         again = np.flatnonzero(upper_K < _AGAIN * self._off(np.float32))
         if len(again):
-            upper_K[again] = self._upper(pos_K[again], np.float64)
+            upper_K[again] = self._upper(pos_K[again], posteriors, np.float64)
         return upper_K
 
-    def _upper(self, pos_K: Positions, kind: Precision) -> Floats:
+    def _upper(self, pos_K: Positions, posteriors: _Posteriors, kind: Precision) -> Floats:
         upper_K = np.empty(len(pos_K))
         n_members, n_classes = self._probs_NMC.shape[1:]
-        n_rows = min(max(1, self.n_configurations), CONFIGURATIONS_AT_ONCE)
+        n_rows = min(max(1, len(posteriors.weight_S)), CONFIGURATIONS_AT_ONCE)
         step = max(1, BLOCK_SHORT // ((n_rows + n_members) * n_classes))
         for start in range(0, len(pos_K), step):
             probs_KMC = self._probs(pos_K[start : start + step]).astype(kind)
             logs = np.log(np.maximum(probs_KMC, kind(1e-37)))
             own_KM = -(probs_KMC * logs).sum(axis=2, dtype=np.float64)
-            together_K = self._entropies(probs_KMC, kind)
+            together_K = posteriors.entropies(probs_KMC, kind)
             upper_K[start : start + step] = together_K - own_KM @ self._share_M
         return upper_K + self._off(kind)
 
@@ -146,10 +158,8 @@ class JointInformation:
         self._weight_S = sum_last(joint_SM)
         self._posterior_MS = self._joint_MS / self._weight_S
         posterior_SM = joint_SM / self._weight_S[:, None]
-        self._posterior_SM: dict[Precision, npt.NDArray[Any]] = {
-            np.float64: posterior_SM,
-            np.float32: posterior_SM.astype(np.float32),
-        }
+        self._all = _Posteriors(posterior_SM, self._weight_S)
+        self._few = _Posteriors(*merged(posterior_SM, self._weight_S, MERGED))
         self._share_M = self._joint_MS.sum(axis=1)
 
     def _gain(self, probs_MC: Floats) -> float:
@@ -165,21 +175,6 @@ class JointInformation:
                 expected_S += posterior_MS[member] * own_M[member]
             terms_S[start : start + step] = np.maximum(entropy_of(mean_SC) - expected_S, 0.0)
         return float(sum_last(self._weight_S * terms_S))
-
-    def _entropies(self, probs_KMC: npt.NDArray[Any], kind: Precision) -> Floats:
-        """Give the weighted entropies of the labels, given each configuration."""
-        n_frames, n_members, n_classes = probs_KMC.shape
-        labels_MX = np.ascontiguousarray(np.moveaxis(probs_KMC, 1, 0)).reshape(n_members, -1)
-        posterior_SM = self._posterior_SM[kind]
-        total_X = np.zeros(labels_MX.shape[1])
-        for start in range(0, self.n_configurations, CONFIGURATIONS_AT_ONCE):
-            some = slice(start, start + CONFIGURATIONS_AT_ONCE)
-            mean_SX = posterior_SM[some] @ labels_MX
-            np.maximum(mean_SX, kind(1e-37), out=mean_SX)
-            mean_SX *= np.log(mean_SX)
-            total_X += self._weight_S[some].astype(kind) @ mean_SX
-        entropy_K: Floats = -total_X.reshape(n_frames, n_classes).sum(axis=1)
-        return entropy_K
 
     def _undecided(self, probs_MC: Floats) -> Floats:
         """Give P · (1 - Σ posterior²) of each configuration with each label, 0 if one is left."""
@@ -197,6 +192,32 @@ class JointInformation:
     def _uniform(self) -> float:
         draw = draws_of(np.array([f"{self._n_chosen:032x}"]), seed=0, step=STEP)[0]
         return float(int(draw) >> 11) * 2.0**-53
+
+
+class _Posteriors:
+    """Posteriors over members, and what each weighs."""
+
+    def __init__(self, posterior_SM: Floats, weight_S: Floats) -> None:
+        self.weight_S = weight_S
+        self._posterior_SM: dict[Precision, npt.NDArray[Any]] = {
+            np.float64: posterior_SM,
+            np.float32: posterior_SM.astype(np.float32),
+        }
+
+    def entropies(self, probs_KMC: npt.NDArray[Any], kind: Precision) -> Floats:
+        """Give the weighted sum of the entropies of each frame's label."""
+        n_frames, n_members, n_classes = probs_KMC.shape
+        labels_MX = np.ascontiguousarray(np.moveaxis(probs_KMC, 1, 0)).reshape(n_members, -1)
+        posterior_SM = self._posterior_SM[kind]
+        total_X = np.zeros(labels_MX.shape[1])
+        for start in range(0, len(posterior_SM), CONFIGURATIONS_AT_ONCE):
+            some = slice(start, start + CONFIGURATIONS_AT_ONCE)
+            mean_SX = posterior_SM[some] @ labels_MX
+            np.maximum(mean_SX, kind(1e-37), out=mean_SX)
+            mean_SX *= np.log(mean_SX)
+            total_X += self.weight_S[some].astype(kind) @ mean_SX
+        entropy_K: Floats = -total_X.reshape(n_frames, n_classes).sum(axis=1)
+        return entropy_K
 
 
 def _chances(weights: Floats, n: int) -> Floats:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from winnow.acquisition.bald import bald
-from winnow.kernels.joint_information import JointInformation, _chances, _systematic
+from winnow.kernels.joint_information import MERGED, JointInformation, _chances, _systematic
 
 Floats = npt.NDArray[np.float64]
 THREE = np.array([[[0.8, 0.1, 0.1], [0.6, 0.3, 0.1], [0.2, 0.7, 0.1]]])
@@ -77,9 +77,25 @@ def test_gains_are_those_of_all_joint_labels_below_their_bounds_and_never_grow(
                 assert gains[other] == pytest.approx(expected, abs=1e-9)
         assert (gains <= before + 1e-10).all()
         assert (joint.upper(np.arange(n)) >= gains - 1e-12).all()
+        assert (joint.closer(np.arange(n)) >= gains - 1e-12).all()
         chosen.append(pos)
         before = gains
         joint.take(pos)
+
+
+@pytest.mark.parametrize("configurations", [300, 10_000])
+def test_merged_configurations_bound_the_gains_from_above_and_closely(configurations: int) -> None:
+    probs = probs_of(11, 40, 6, 5)
+    joint = JointInformation(probs, configurations)
+    for pos in range(4):
+        joint.take(pos)
+    assert joint.n_configurations > MERGED
+    others = np.arange(4, 40)
+    gains, closer, upper = joint.gains(others), joint.closer(others), joint.upper(others)
+    assert (upper >= closer - 1e-4).all()
+    assert (closer >= gains).all()
+    assert closer == pytest.approx(gains, abs=1e-3)
+    assert np.median(upper / gains) < 1.5
 
 
 def test_estimates_have_no_bias_and_little_noise(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections import Counter
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +13,9 @@ import pytest
 from tests.unit.kernels.test_joint_information import joint_information, probs_of
 from winnow.acquisition.bald import bald
 from winnow.domain.errors import BadInput
+from winnow.kernels.joint_information import JointInformation
 from winnow.strategies.batchbald import BatchBALD
-from winnow.strategies.protocol import Candidates, Floats
+from winnow.strategies.protocol import Candidates, Floats, Positions
 
 
 def pool_of(probs: Floats) -> Candidates:
@@ -68,6 +71,30 @@ def test_memory_does_not_grow_with_frames_times_configurations() -> None:
     assert len(picks) == 6
     assert picks[-1].reason.startswith("its label tells about ")
     assert peak < 20e6
+
+
+def test_many_classes_need_few_looks_with_all_joint_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each look at a frame with all of them costs configurations x members x classes."""
+    looks = Counter[str]()
+
+    def counting(name: str) -> Callable[[JointInformation, Positions], Floats]:
+        of = getattr(JointInformation, name)
+
+        def look(joint: JointInformation, pos_K: Positions) -> Floats:
+            looks[name] += len(pos_K)
+            found: Floats = of(joint, pos_K)
+            return found
+
+        return look
+
+    for name in ("gains", "closer", "upper"):
+        monkeypatch.setattr(JointInformation, name, counting(name))
+    logits = np.random.default_rng(0).standard_normal((1500, 6, 37))
+    probs = np.exp(2 * logits) / np.exp(2 * logits).sum(axis=2, keepdims=True)
+    picks = BatchBALD().choose(pool_of(probs), 5, seed=0)
+    assert all(pick.utility is not None for pick in picks)
+    assert looks["upper"] > 1500
+    assert looks["gains"] + looks["closer"] < 300
 
 
 def test_no_seed_moves_the_estimates() -> None:
