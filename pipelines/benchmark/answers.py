@@ -222,11 +222,14 @@ def duplicates(found: Found) -> list[str]:
         if by_name[most][0] < REPEATS_MIN:
             texts.append(f"With near-duplicates {what} no method buys a frame again.")
             continue
+        repeats, lost = by_name[BASELINE]
+        of_random = "" if most == BASELINE else f" (random: {repeats:.0%})"
+        lost_by_random = "" if hurt == BASELINE else f" (random: {lost:+.2f})"
         texts.append(
             f"With near-duplicates {what}, `{most}` buys the most repeats: {by_name[most][0]:.0%} "
-            f"of its labels at {_told(found, MIDDLE)} (random: {by_name[BASELINE][0]:.0%}); "
+            f"of its labels at {_told(found, MIDDLE)}{of_random}; "
             f"`{hurt}` loses the most beside its own curve on the plain pool: "
-            f"{by_name[hurt][1]:+.2f} points (random: {by_name[BASELINE][1]:+.2f})."
+            f"{by_name[hurt][1]:+.2f} points{lost_by_random}."
         )
     if texts:
         return texts
@@ -296,9 +299,10 @@ def _same_money(found: Found) -> list[str]:
             )
         else:
             n = round(share * found.curves[0].n_distinct)
+            labels = "label" if n == 1 else "labels"
             why = "below the least budget" if share < shares[0] else "none of the budgets"
             texts.append(
-                f"At ×{factor} the same money buys {share:.1%} of the pool ({n} labels), {why} "
+                f"At ×{factor} the same money buys {share:.1%} of the pool ({n} {labels}), {why} "
                 "that was measured."
             )
     return texts

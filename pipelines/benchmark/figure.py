@@ -13,6 +13,7 @@ from benchmark.tables import Found
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 TITLES = {
     "plain": "pool as it is",
@@ -24,17 +25,20 @@ BAND = 0.10
 
 def learning_curves(found: Found) -> bytes:
     """Give a PNG: accuracy above, points beside random below, one column for each pool."""
-    import matplotlib as mpl
+    sink = io.BytesIO()
+    drawn(found).savefig(sink, dpi=120, metadata={"Software": ""})
+    return sink.getvalue()
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
+
+def drawn(found: Found) -> Figure:
+    """Give the figure."""
+    from matplotlib import colormaps
+    from matplotlib.figure import Figure as MatplotlibFigure
 
     pools = found.plan.pools
-    figure, axes = plt.subplots(
-        2, len(pools), figsize=(4.6 * len(pools) + 1.8, 8.2), sharex=True, sharey="row",
-        squeeze=False, layout="constrained",
-    )  # fmt: skip
-    colours = plt.get_cmap("tab10" if len(found.rivals) <= 10 else "tab20")
+    figure = MatplotlibFigure(figsize=(4.6 * len(pools) + 1.8, 8.4), layout="constrained")
+    axes = figure.subplots(2, len(pools), sharex=True, sharey="row", squeeze=False)
+    colours = colormaps["tab10" if len(found.rivals) <= 10 else "tab20"]
     shares = 100 * np.array(found.plan.budgets)
     for column, pool in enumerate(pools):
         above, below = axes[0][column], axes[1][column]
@@ -59,14 +63,13 @@ def learning_curves(found: Found) -> bytes:
     axes[0][0].set_ylabel("holdout accuracy, %")
     axes[1][0].set_ylabel("points above random, same seed")
     handles, names = axes[0][0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside right upper", frameon=False)
+    # Beside the middle: a title may be as wide as the figure.
+    figure.legend(handles, names, loc="outside right center", frameon=False)
     figure.suptitle(
-        f"{found.source}: mean of {found.plan.seeds} seeds, bands ±1 standard deviation"
+        f"{found.source}\nmean of {found.plan.seeds} seeds, bands ±1 standard deviation",
+        fontsize=11,
     )
-    sink = io.BytesIO()
-    figure.savefig(sink, dpi=120, metadata={"Software": ""})
-    plt.close(figure)
-    return sink.getvalue()
+    return figure
 
 
 def _curve(axis: Axes, shares: Floats, values_SB: Floats, name: str, style: dict[str, Any]) -> None:

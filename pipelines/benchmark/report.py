@@ -18,6 +18,7 @@ from benchmark.tables import (
     repeat_rows,
     time_rows,
 )
+from benchmark.worst_slice import SLICE_MIN
 
 FIGURE = "figures/learning_curves.png"
 
@@ -190,7 +191,11 @@ def _mining(found: Found) -> list[Block]:
     rows = mining_rows(found)
     blocks: list[Block] = [Heading(2, "Mining the worst slice by known failures, beside BADGE")]
     if not rows:
-        return [*blocks, Paragraph("No slice had a failure to look for: nothing to mine.")]
+        nothing = (
+            f"No slice has {SLICE_MIN} frames in each half of the holdout and a failure among "
+            "them: nothing to mine."
+        )
+        return [*blocks, Paragraph(nothing)]
     mining = rows[0]
     apart = float(mining["beside_badge_points"] or 0)
     p = mining["p_beside_badge"]

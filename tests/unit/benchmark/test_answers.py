@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 
 from benchmark import answers
 from benchmark.blocks import Block, Paragraph, Points, Table, markdown, page
 from benchmark.curve import Run, Step
+from benchmark.figure import drawn
 from benchmark.plan import Plan
 from benchmark.report import report_of
 from benchmark.statistics import Floats, holm, labels_for, paired
@@ -77,6 +80,45 @@ def test_a_share_between_two_budgets_is_not_called_below_the_least() -> None:
     text = " ".join(answers.costs(Found(plan, whole.curves, ())))
     assert "5.0% of the pool (50 labels), none of the budgets that was measured" in text
     assert "0.5% of the pool (5 labels), below the least budget that was measured" in text
+
+
+@pytest.mark.parametrize("source", ["digits", "a-data-set-with-quite-a-long-name-of-its-own"])
+def test_the_figure_of_one_pool_has_its_names_beside_its_title_and_not_in_it(source: str) -> None:
+    figure = drawn(replace(found(5.0), source=source))
+    FigureCanvasAgg(figure).draw()
+    (names,) = (one.get_window_extent() for one in figure.legends)
+    assert not names.overlaps(figure._suptitle.get_window_extent())  # type: ignore[attr-defined]
+    assert figure.bbox.contains(*names.max)
+
+
+def test_that_no_slice_is_large_enough_to_mine_is_said_so() -> None:
+    plan = Plan.told(methods=("margin",), seeds=5, pools=("plain",), mining=True)
+    text = markdown(report_of(replace(found(5.0), plan=plan), b""))
+    assert "No slice has 8 frames in each half of the holdout and a failure among them" in text
+
+
+def test_random_is_not_compared_with_itself_where_it_suffers_most() -> None:
+    made = found(5.0)
+    suffering = [
+        one.model_copy(
+            update={
+                "pool": "duplicated",
+                "steps": tuple(
+                    step.model_copy(update={"n_repeats": 9, "accuracy": step.accuracy - 0.1})
+                    if one.method == "random"
+                    else step
+                    for step in one.steps
+                ),
+            }
+        )
+        for one in made.curves
+    ]
+    plan = Plan.told(methods=("margin",), seeds=5, pools=("plain", "duplicated"), mining=False)
+    both = Found(
+        plan, [*made.curves, *suffering], (), source="m", encoder="e", class_names=("a", "b")
+    )
+    (text,) = answers.duplicates(both)
+    assert "`random` loses the most beside its own curve on the plain pool: -10.00 points." in text
 
 
 def test_if_nobody_beats_random_it_says_so_and_lists_what_to_check() -> None:
