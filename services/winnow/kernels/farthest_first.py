@@ -9,6 +9,7 @@ bounds are compared with all centers they have missed, by one matrix product.
 
 from __future__ import annotations
 
+import math
 from typing import Final
 
 import numpy as np
@@ -42,6 +43,8 @@ ASKED: Final = (8, 256)
 """How many picks one tries to foresee, at least and at most."""
 BLOCK_VALUES: Final = 1 << 20
 """Distances of contenders to centers held at once: 4 MiB of float32."""
+NORM_MIN: Final = 2.0**-40
+"""Of the longest row: squares of much shorter ones underflow in float32."""
 
 Flags = npt.NDArray[np.bool_]
 
@@ -70,7 +73,8 @@ class FarthestFirst:
     rows on it need; never more than N·(L + n)·D in all, as matrix products. Where distances
     concentrate (high dimension) or rows lie in clusters it is a small part of that, and far below
     the N·D numbers that the plain loop reads from memory for each pick. Memory beside the rows:
-    28 bytes a row, the centers and the frontier.
+    28 bytes a row, the centers and the frontier; of rows shorter than 2⁻⁴⁰ also a copy, times a
+    power of two, so that picks are the same in every unit.
 
     References
     ----------
@@ -87,11 +91,16 @@ class FarthestFirst:
         kernel: DistanceKernel | None = None,
     ) -> None:
         n_rows, dimension = rows_ND.shape
+        kernel, centers_LD = kernel or NumpyKernel(), centers_LD.astype(np.float32, copy=False)
+        self._held: Held = kernel.hold((rows_ND,))
+        self._centers = Growing(centers_LD)
+        norm_max, self._exponent = self._norm_max(), 0
+        if norm_max < NORM_MIN and (most := _largest(rows_ND, centers_LD)) > 0.0:
+            self._exponent = -int(np.frexp(most)[1])
+            rows_ND, centers_LD = (np.ldexp(part, self._exponent) for part in (rows_ND, centers_LD))
+            self._held, self._centers = kernel.hold((rows_ND,)), Growing(centers_LD)
+            norm_max = self._norm_max()
         self._rows_ND, self._tie_rank_N = rows_ND, tie_rank_N
-        self._held: Held = (kernel or NumpyKernel()).hold((rows_ND,))
-        self._centers = Growing(centers_LD.astype(np.float32, copy=False))
-        squares = [self._held.squares, self._centers.all.squares]
-        norm_max = np.sqrt(max(float(found.max(initial=0.0)) for found in squares))
         norm_max *= 1.0 + 1e-3  # float32 norms are a little off themselves
         self._error = np.float32(squared_l2_error(np.array([norm_max]), norm_max, dimension)[0])
         self._near_N = np.full(n_rows, np.inf, dtype=np.float32)  # -inf: picked or shut for good
@@ -122,7 +131,7 @@ class FarthestFirst:
             self._reopen(open_N)
         while (pos := self._queue.first_open(open_N)) is None:
             self._advance(open_N)
-        return pos, self._queue.squared
+        return pos, math.ldexp(self._queue.squared, -2 * self._exponent)
 
     def add(self, pos: int) -> None:
         """Make this row a center."""
@@ -132,6 +141,10 @@ class FarthestFirst:
             self._queue = _Queue()  # what it foresaw was another center
         self._added.append(pos)
         self._centers.append(Centers.of(self._rows_ND[pos : pos + 1]))
+
+    def _norm_max(self) -> float:
+        squares = (self._held.squares, self._centers.all.squares)
+        return math.sqrt(max(float(found.max(initial=0.0)) for found in squares))
 
     def _advance(self, open_N: Flags) -> None:
         """Foresee some picks: the farthest rows, as far as none of them changes the next."""
@@ -373,3 +386,9 @@ class _Queue:
                 return self._pos[self._place]
             self._place += 1
         return None
+
+
+def _largest(*parts: Rows) -> float:
+    """Give the largest magnitude."""
+    extremes = [(-part.min(initial=0.0), part.max(initial=0.0)) for part in parts]
+    return float(max(max(pair) for pair in extremes))

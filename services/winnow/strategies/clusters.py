@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from winnow.kernels.kmeans import ITERATIONS_MAX, k_means
 from winnow.kernels.nearest import nearest_center
@@ -133,6 +134,14 @@ def parts(n_rows: int) -> Iterator[slice]:
         yield slice(start, min(start + BLOCK_ROWS, n_rows))
 
 
+def _digests(rows_LD: Rows) -> tuple[FrameIds, npt.NDArray[np.intc]]:
+    """Give a name of each row that is the same in units a power of two apart, and its exponent."""
+    exponents_L = np.frexp(np.abs(rows_LD).max(axis=1, initial=0.0))[1]
+    whole_LD = np.ldexp(rows_LD, -exponents_L[:, None])
+    digests = [hashlib.sha256(row.tobytes()).hexdigest()[:32] for row in whole_LD]
+    return np.array(digests, dtype="<U32"), exponents_L
+
+
 def _training(
     frame_ids: FrameIds,
     rows_ND: Rows,
@@ -144,10 +153,10 @@ def _training(
 ) -> tuple[Rows, Floats | None]:
     """Give the sample: frames in the order of their ids, then labeled ones in that of digests."""
     labeled_LD = rows_ND[:0] if labeled_LD is None else labeled_LD
-    digests = [hashlib.sha256(row.tobytes()).hexdigest()[:32] for row in labeled_LD]
-    order_L = np.argsort(np.array(digests, dtype="<U32"), kind="stable")
+    digests, exponents_L = _digests(labeled_LD)
+    order_L = np.lexsort((exponents_L, digests))
     if len(order_N) + len(order_L) > n_max:
-        ids = [frame_ids[order_N], np.array(digests, dtype="<U32")[order_L]]
+        ids = [frame_ids[order_N], digests[order_L]]
         draws = np.concatenate([draws_of(each, seed=seed, step=SAMPLE_STEP) for each in ids])
         kept = np.sort(np.argsort(draws, kind="stable")[:n_max])
         n_frames = int(np.searchsorted(kept, len(order_N)))
