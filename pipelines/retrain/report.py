@@ -68,8 +68,8 @@ STYLE = (
     "table{border-collapse:collapse;margin:8px 0 24px}td,th{padding:4px 12px;text-align:right;"
     "border-bottom:1px solid #d8dee4}"
     "td:first-child,th:first-child,.words td:last-child,.words th:last-child{text-align:left}"
-    "td:first-child{white-space:nowrap}.wide{overflow-x:auto}svg{margin-right:24px}"
-    "p.note{background:#fff4d6;padding:6px 12px}small{color:#57606a}"
+    "td{white-space:nowrap}.words td:last-child{white-space:normal}.wide{overflow-x:auto}"
+    "svg{margin-right:24px}p.note{background:#fff4d6;padding:6px 12px}small{color:#57606a}"
 )
 
 
@@ -138,7 +138,7 @@ def html_report(members: Members, evaluation: Evaluation) -> str:
         *(f'<p class="note">{escape(note)}</p>' for note in evaluation.notes),
         "<h2>On the holdout</h2>",
         f"<small>{evaluation.n_holdout:,} frames, {evaluation.n_sessions} sessions; intervals: "
-        "95 %, whole sessions drawn with replacement</small>",
+        f"95 %, whole sessions drawn with replacement{_agreed(evaluation)}</small>",
         _table(
             ("", "value", "95 % interval"),
             [
@@ -222,6 +222,13 @@ def _weakest(evaluation: Evaluation) -> str:
 
 def _number(name: str, value: float) -> str:
     return f"{value:,.0f}" if name == "n" or name.startswith("n_") else f"{value:.3f}"
+
+
+def _agreed(evaluation: Evaluation) -> str:
+    """Say what an interval without a width is, if there is one."""
+    if all(low < high for low, high in evaluation.intervals.values()):
+        return ""
+    return "; where all sessions agree there is no spread to be drawn, which few may do by chance"
 
 
 def _interval(evaluation: Evaluation, name: str) -> str:

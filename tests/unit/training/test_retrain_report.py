@@ -76,6 +76,13 @@ def test_each_class_has_its_interval_beside_what_it_is_of() -> None:
     assert heads_of(page, "Members") == ["", "mAP50", "training loss"]
 
 
+def test_an_interval_without_a_width_is_not_sold_as_certainty() -> None:
+    members, evaluation = evaluated(2)
+    assert "all sessions agree" not in html_report(members, evaluation)
+    agreed = evaluation.model_copy(update={"intervals": {"map50": (1.0, 1.0)}})
+    assert "where all sessions agree there is no spread" in html_report(members, agreed)
+
+
 @pytest.mark.parametrize(("n_classes", "n_drawn"), [(3, 3), (40, 12)])
 def test_of_many_classes_the_maps_with_the_largest_errors_are_drawn(
     n_classes: int, n_drawn: int
