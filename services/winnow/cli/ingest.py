@@ -24,6 +24,8 @@ from winnow.ports.ledger import Ledger
 from winnow.runtime.ingestion import IngestOptions, IngestReport, ingest_frames
 
 TOPIC_PREFIX = IngestOptions().topic_prefix
+CLASSES_TOLD = 20
+"""Names of classes on the screen; there may be thousands."""
 
 
 def ingest(
@@ -159,7 +161,9 @@ def summary(report: IngestReport) -> list[str]:
         *(f"  {note}" for note in report.notes),
     ]
     if report.class_names:
-        lines.append(f"  classes: {', '.join(report.class_names)}")
+        told_classes = ", ".join(report.class_names[:CLASSES_TOLD])
+        n_more = len(report.class_names) - CLASSES_TOLD
+        lines.append(f"  classes: {told_classes}{f' and {n_more} more' if n_more > 0 else ''}")
     plan = report.holdout
     if plan.by:
         lines.append(

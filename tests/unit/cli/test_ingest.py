@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.ingest.images import class_folder, coco_folder, write_folder
+from tests.unit.ingest.images import class_folder, coco_folder, image_bytes, write_folder
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.adapters.frame_sources.coco import NOTHING
 from winnow.adapters.sqlite_ledger import SqliteLedger
@@ -78,6 +78,16 @@ BOXES_OF_THREE = {
     '[{"box":[0,0,2,2],"class":"car"},{"box":[0,0,12,12],"class":"sign"}]',
     "[]",
 }
+
+
+def test_of_many_classes_the_first_are_named_and_the_others_counted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    layout = {f"breed{breed:03}/a.png": image_bytes(breed) for breed in range(200)}
+    pets = write_folder(tmp_path / "pets", layout)
+    assert run("ingest", pets, "--state", funded(tmp_path / "state")) == 0
+    (line,) = (one for one in capsys.readouterr().out.splitlines() if "classes:" in one)
+    assert line.endswith("breed018, breed019 and 180 more")
 
 
 @pytest.mark.parametrize(
