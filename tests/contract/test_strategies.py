@@ -158,6 +158,22 @@ def test_a_batch_larger_than_the_pool_is_refused(name: str) -> None:
         strategy(name).choose(candidates(5), 6, seed=SEED)
     with pytest.raises(BadInput, match="at least 0"):
         strategy(name).choose(candidates(5), -1, seed=SEED)
+    wrong: tuple[Any, ...] = (1.5, 2.0, "2", None)
+    for size in wrong:
+        with pytest.raises(BadInput, match="batch: expected a whole number of frames, found"):
+            strategy(name).choose(candidates(5), size, seed=SEED)
+    assert len(strategy(name).choose(candidates(5), np.int64(2), seed=SEED)) == 2  # type: ignore[arg-type]
+
+
+@ALL
+def test_a_seed_is_a_whole_number_of_any_kind(name: str) -> None:
+    chooser, pool = strategy(name), candidates(12)
+    drawn: Any = np.random.default_rng(3).integers(2**63)  # as people draw their seeds
+    assert chooser.choose(pool, 4, seed=drawn) == chooser.choose(pool, 4, seed=int(drawn))
+    wrong: tuple[Any, ...] = (1.5, "7", None)
+    for seed in wrong if chooser.inclusion != "certain" else ():
+        with pytest.raises(BadInput, match="seed: expected a whole number, found"):
+            chooser.choose(pool, 4, seed=seed)
 
 
 @ALL

@@ -15,16 +15,19 @@ class Retryable(WinnowError):
     """The world was not ready: raised by adapters only, backed off, then dead-lettered."""
 
 
-class BadInput(DomainError):
-    """What a person or a sender gave cannot be used; the text says what, where and what for."""
+class BadInput(DomainError, ValueError):
+    """What a person or a sender gave cannot be used; the text says what, where and what for.
+
+    A `ValueError` too, as who uses the library without the rest expects of a wrong value.
+    """
 
 
 class BudgetExceeded(DomainError):
     """A reservation asked for more than is available."""
 
 
-class PoolExhausted(DomainError):
-    """The gated pool holds fewer frames than the batch asks for."""
+class PoolExhausted(DomainError, ValueError):
+    """The gated pool holds fewer frames than the batch asks for; a `ValueError` too."""
 
 
 class SchemaMismatch(DomainError):

@@ -98,7 +98,7 @@ def d2_seeds(rows_SD: Rows, k: int, *, seed: int, step: int, weights_S: Floats) 
     uniforms = _uniforms(seed, step)
     chosen = [_draw(np.cumsum(weights_S), next(uniforms))]
     squared_S = squared_l2(rows_SD, np.broadcast_to(rows_SD[chosen[0]], rows_SD.shape))
-    trials = 2 + (k.bit_length() * 7) // 10
+    trials = 2 + (int(k).bit_length() * 7) // 10
     while len(chosen) < k:
         cumulated_S = np.cumsum(weights_S * squared_S)
         if not cumulated_S[-1] > 0.0:

@@ -7,12 +7,14 @@ here the frame's id is the counter, so neither order nor company changes it.
 from __future__ import annotations
 
 import hashlib
+from numbers import Integral
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
 from winnow.acquisition.reproducible import log_of
+from winnow.domain.errors import BadInput
 
 Words = npt.NDArray[np.uint64]
 
@@ -43,10 +45,19 @@ def draws_of(frame_ids: npt.NDArray[np.str_], *, seed: int, step: int) -> Words:
         `np.random.Philox(key=[seed, step], counter=[0, 0, low, high])` with the halves of frame
         id *i*.
 
+    Raises
+    ------
+    BadInput
+        The seed is no whole number.
+
     References
     ----------
     Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3", SC 2011.
     """
+    if not isinstance(seed, Integral):
+        msg = f"seed: expected a whole number, found {seed!r}"
+        raise BadInput(msg)
+    seed = int(seed)  # sums of NumPy's own would wrap
     high_N, low_N = _halves(frame_ids)
     draws = np.empty(len(frame_ids), dtype=np.uint64)
     for start in range(0, len(draws), _BLOCK):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from numbers import Integral
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -55,7 +56,7 @@ class Candidates:
     embeddings_ND: Rows | None = None
     """float32, finite; may be memory-mapped."""
     centers_LD: Rows | None = None
-    """[L, D] Embeddings of frames with labels."""
+    """[L, D] Embeddings of frames with labels, then of those on their way to one."""
     clusters_N: FrameIds | None = None
     """Names of near-duplicate clusters."""
     price_micros_N: npt.NDArray[np.int64] | None = None
@@ -201,6 +202,9 @@ def check(candidates: Candidates, n: int, needs: frozenset[Input]) -> Ranks:
         int64 [N]: place of each frame id among all ids in order.
     """
     n_frames = len(candidates)
+    if not isinstance(n, Integral):
+        msg = f"batch: expected a whole number of frames, found {n!r}"
+        raise BadInput(msg)
     if n < 0:
         msg = f"batch: expected a size of at least 0, found {n}"
         raise BadInput(msg)

@@ -227,8 +227,9 @@ def _size(path: Path) -> tuple[int | None, int | None]:
     """Read width and height from an image's head; a damaged one is told by the gates later."""
     from PIL import Image, UnidentifiedImageError
 
+    data = read_frame_file(path)
     try:
-        with Image.open(io.BytesIO(read_frame_file(path))) as image:
+        with Image.open(io.BytesIO(data)) as image:
             return image.size
     except (OSError, UnidentifiedImageError, ValueError, Image.DecompressionBombError):
         return NO_SIZE
