@@ -63,6 +63,23 @@ def test_the_same_frames_as_lightly_mundig_until_it_cannot_tell_two(pool: Pool, 
     part_only_at_a_tie(rows_ND, L, rows_of(ours, L), [row for row in peer if row >= L])
 
 
+@POOLS
+@SEEDS
+def test_the_same_frames_as_small_text(pool: Pool, seed: int) -> None:
+    coresets = pytest.importorskip("small_text.query_strategies.coresets")
+    rows_ND = pool(seed)[:600]
+    unlabeled_first = np.concatenate([rows_ND[L:], rows_ND[:L]])  # as its row numbers want it
+    peer = coresets.greedy_coreset(
+        unlabeled_first.astype(np.float64),
+        np.arange(600 - L),
+        np.arange(600 - L, 600),
+        20,
+        distance_metric="euclidean",
+    )
+    ours = strategy_of("k_center").choose(candidates(rows_ND, L), 20, seed=0)
+    assert [pick.pos for pick in ours] == list(peer)
+
+
 @SEEDS
 def test_without_labels_the_first_frame_starts_as_in_lightly_mundig(seed: int) -> None:
     mundig = pytest.importorskip("lightly_mundig")

@@ -56,6 +56,18 @@ def test_batchbald_picks_and_gains_are_those_of_batchbald_redux(seed: int) -> No
 
 
 @SEEDS
+def test_batchbald_gains_are_those_of_scikit_activeml(seed: int) -> None:
+    pool_module = pytest.importorskip("skactiveml.pool")
+    probs_NMC = members(seed, n=60, n_classes=3)
+    utilities = pool_module.batch_bald(
+        np.moveaxis(probs_NMC, 1, 0), batch_size=4, n_MC_samples=1000, random_state=0
+    )
+    pool = Candidates(np.array([f"{row:032x}" for row in range(60)]), probs_NMC=probs_NMC)
+    together = np.cumsum([pick.utility or 0.0 for pick in BatchBALD().choose(pool, 4, seed=0)])
+    np.testing.assert_allclose(together, np.nanmax(utilities, axis=1), atol=1e-9)
+
+
+@SEEDS
 @pytest.mark.parametrize("pool", [gaussian, clustered])
 def test_dpp_picks_are_those_of_chens_algorithm_on_a_dense_kernel(pool: Pool, seed: int) -> None:
     rows_ND: npt.NDArray[np.float32] = pool(seed, N, 64)

@@ -24,6 +24,16 @@ From other predictions:
     map_mutual_information, stream_map_mutual_information  a committee's probability maps
     cell_mutual_information                 the same cell by cell, to look at
 
+Lists, tensors and numbers of any width are taken as arrays. What other libraries hold otherwise:
+
+    one model's [frames, classes]           `probs[:, None]`
+    scikit-activeml, members first          `np.moveaxis(probs, 0, 1)`
+    baal, passes last                       `np.moveaxis(probs, -1, 1)`
+    batchbald_redux, logarithms             `np.exp(log_probs)`
+    votes [frames, members]                 `np.eye(n_classes)[votes]`, for scores that count votes
+    margins and confidences, small first    `1 - margin(probs)`, `1 - least_confidence(probs)`
+    entropy as a share of the largest       `entropy(probs) / np.log(n_classes)`
+
 From scores to decisions:
 
     Trigger, modalities_asked               `lidar_entropy > 0.8 and rgb_entropy < 0.5`

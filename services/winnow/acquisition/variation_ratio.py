@@ -17,7 +17,7 @@ def variation_ratio(probs_NMC: Probabilities) -> Floats:
     ----------
     probs_NMC
         Calibrated class probabilities, float [frames, members, classes]; each row sums to one.
-        Passes of Monte-Carlo dropout are members too.
+        Passes of Monte-Carlo dropout are members too; of bare votes give `np.eye(C)[votes_NM]`.
 
     Returns
     -------
