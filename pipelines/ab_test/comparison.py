@@ -22,6 +22,7 @@ from ab_test.results import (
     INTEREST,
     MANUAL_ONLY,
     REFERENCE,
+    REFERENCE_MIN,
     UNION,
     Chosen,
     Improvement,
@@ -243,14 +244,14 @@ def _improvements(
                 after = _means(values[method], columns)
                 if np.isnan(before[0]) or np.isnan(after[0]):
                     continue
-                low, high = _interval(after[1:], before[1:])
+                relative, low, high = relative_change(after, before)
                 yield Improvement(
                     method=method,
                     test=test,
                     of=of,
                     reference=float(before[0]),
                     value=float(after[0]),
-                    relative=float(after[0] / before[0] - 1) if before[0] > 0 else None,
+                    relative=relative,
                     low=low,
                     high=high,
                 )
@@ -299,6 +300,21 @@ def _means(values: Floats, columns: Sequence[int]) -> Floats:
     there = ~np.isnan(some)
     sums, counts = np.where(there, some, 0.0).sum(axis=1), there.sum(axis=1)
     return np.where(counts > 0, sums / np.maximum(counts, 1), np.nan)
+
+
+def relative_change(
+    after: Floats, before: Floats
+) -> tuple[float | None, float | None, float | None]:
+    """Give the change beside the reference, and its interval; beside nothing there is none.
+
+    Parameters
+    ----------
+    after, before
+        [1 + draws]: average precision as it is, then draw by draw.
+    """
+    if before[0] < REFERENCE_MIN:
+        return None, None, None
+    return (float(after[0] / before[0] - 1), *_interval(after[1:], before[1:]))
 
 
 def _interval(after: Floats, before: Floats) -> tuple[float | None, float | None]:

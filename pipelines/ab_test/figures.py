@@ -35,6 +35,11 @@ def improvements_png(places: Sequence[PlaceResult]) -> bytes:
 
     A bar is the mean over places, a dot one place.
     """
+    return _png(drawn_improvements(places))
+
+
+def drawn_improvements(places: Sequence[PlaceResult]) -> Figure:
+    """Give the figure."""
     from matplotlib.patches import Patch
 
     interest = places[0].setting.interest
@@ -45,7 +50,13 @@ def improvements_png(places: Sequence[PlaceResult]) -> bytes:
         for place, method in enumerate(METHODS):
             _bars(axis, places, groups, test, method, offset=(place - 1) * 0.27)
         axis.axhline(0, color="black", linewidth=0.8)
+        axis.set_xlim(-0.5, len(groups) - 0.5)
         axis.set_xticks(range(len(groups)), groups, rotation=20, ha="right")
+        if not axis.containers:
+            axis.set_yticks([])
+            axis.text(
+                0.5, 0.5, "the reference finds nothing", transform=axis.transAxes, ha="center"
+            )  # fmt: skip
         axis.set_title(TITLES[test], fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
     axes[0].set_ylabel("weighted AP against the reference, %")
@@ -54,7 +65,7 @@ def improvements_png(places: Sequence[PlaceResult]) -> bytes:
     figure.legend(
         handles=handles, loc="outside upper right", ncols=len(METHODS), frameon=False, fontsize=9
     )
-    return _png(figure)
+    return figure
 
 
 def gallery_png(comparison: Comparison) -> bytes:

@@ -23,7 +23,7 @@ STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto; padding: 0 1rem }
 table { border-collapse: collapse; margin: 0.8rem 0 } td, th { padding: 0.25rem 0.8rem;
 border-bottom: 1px solid #ddd; text-align: right }
-td:first-child, th:first-child { text-align: left }
+td:first-child, th:first-child { text-align: left } td { white-space: nowrap }
 img { max-width: 100% } .yes { color: #18794e } .no { color: #b42318 } small { color: #666 }
 """
 
@@ -197,6 +197,7 @@ def _method(places: Sequence[PlaceResult]) -> str:
     blocked = ", ".join(
         f"{escape(gate)} {count}" for gate, count in _blocked(places).items()
     ) or "none"  # fmt: skip
+    times = "once" if setting.n_splits == 1 else f"{setting.n_splits} times"
     tags = ", ".join(f"{name} in {list(values)}" for name, values in setting.pool_tags.items())
     return (
         f"<p>A committee of {setting.members} was trained on {setting.reference_frames} reference "
@@ -207,7 +208,7 @@ def _method(places: Sequence[PlaceResult]) -> str:
         f"cluster, {setting.gap_seconds:g} s between frames. <b>Manual</b>: a curator who sees "
         f"where objects of these classes really are takes the densest stretches of "
         f"{setting.segment_frames} frames. <b>Random</b>: a simple random sample. Models were "
-        f"trained anew on reference and method's labels, {setting.n_splits} times with "
+        f"trained anew on reference and method's labels, {times} with "
         f"{setting.test_share:.0%} of them kept for testing; sessions and near-duplicates are "
         f"never on both sides, for any method. Frames that gates blocked: {blocked}.</p>"
     )

@@ -15,6 +15,8 @@ ALL_CLASSES, INTEREST = "all classes", "classes of interest"
 UNION, MANUAL_ONLY, HOLDOUT = "A or B", "B only", "holdout"
 TESTS = (UNION, MANUAL_ONLY, HOLDOUT)
 """Test parts of what committee and curator chose; of the curator's alone; the everyday test."""
+REFERENCE_MIN = 0.0005
+"""Average precision of a reference that finds something; of less there is no relative change."""
 
 
 class _Frozen(BaseModel):

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from ab_test import cluster, steps
-from ab_test.comparison import _weights
-from ab_test.figures import improvements_png
+from ab_test.comparison import _weights, relative_change
+from ab_test.figures import drawn_improvements, improvements_png
 from ab_test.place import Place, place_of
 from ab_test.report import render
 from ab_test.results import (
@@ -217,3 +217,14 @@ def test_where_the_reference_finds_nothing_changes_are_still_compared(result: Pl
     assert everyday.detail == "differences in points none: no objects there"
     page = render([blind], improvements=improvements_png([blind]), galleries={}, failed={})
     assert "<td>0.300</td>" in page
+    for axis in drawn_improvements([blind]).axes:
+        assert [text.get_text() for text in axis.texts] == ["the reference finds nothing"]
+        assert axis.get_xlim() == (-0.5, len(axis.get_xticks()) - 0.5)
+
+
+def test_a_reference_that_finds_next_to_nothing_has_no_change_in_per_cent() -> None:
+    before, after = np.array([0.0001, 0.0001, 0.0]), np.array([0.00004, 0.0006, 0.0])
+    assert relative_change(after, before) == (None, None, None)
+    relative, low, high = relative_change(100 * after, 1000 * before)
+    assert relative == pytest.approx(-0.96)
+    assert low == high == pytest.approx(-0.4)
