@@ -20,7 +20,12 @@ from winnow.contracts.detection_scores import detection_columns, shown_boxes
 from winnow.contracts.examples import examples_in
 from winnow.contracts.frame_columns import TAGS, columns_of, texts_of
 from winnow.contracts.manifests import Batch, Scores, Snapshot
-from winnow.contracts.pool_arrays import class_probabilities, label_centers, pool_embeddings
+from winnow.contracts.pool_arrays import (
+    class_probabilities,
+    held_centers,
+    label_centers,
+    pool_embeddings,
+)
 from winnow.contracts.tables import (
     CANDIDATES,
     EMBEDDED,
@@ -108,6 +113,7 @@ def load_inputs(blobs: Blobs, sources: Sources) -> SelectionInputs:
         clusters=_strings(pool["cluster"]),
         embeddings_ND=pool_embeddings(blobs, snapshot) if with_embeddings else None,
         centers_LD=label_centers(blobs, snapshot) if with_embeddings else None,
+        held_centers_KD=held_centers(blobs, snapshot) if with_embeddings else None,
         scored=scored & (probs_NMC is not None),
         probs_NMC=probs_NMC,
         held=tuple(sorted(held["frame_id"].to_pylist())),

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from winnow.contracts.artifacts import read_table
 from winnow.contracts.manifests import Scores, Snapshot, SnapshotPart
-from winnow.contracts.tables import EMBEDDED, LABELED, SCORES, SNAPSHOT_PART
+from winnow.contracts.tables import EMBEDDED, HELD_FRAMES, LABELED, SCORES, SNAPSHOT_PART
 from winnow.domain.errors import SchemaMismatch
 from winnow.ports.blobs import Blobs
 
@@ -46,6 +46,18 @@ def label_centers(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.float32]:
         return np.empty((0, snapshot.embedding_dimension), dtype=np.float32)
     labeled = read_table(blobs, snapshot.labeled, LABELED, columns=["embedding"])
     return _vectors(labeled["embedding"], snapshot.embedding_dimension, where=snapshot.labeled.key)
+
+
+def held_centers(blobs: Blobs, snapshot: Snapshot) -> npt.NDArray[np.float32]:
+    """Give the embeddings of frames that other rounds held when the snapshot was taken, [K, D].
+
+    Frames without an embedding are left out; earlier snapshots tell of none.
+    """
+    if snapshot.held is None:
+        return np.empty((0, snapshot.embedding_dimension), dtype=np.float32)
+    held = read_table(blobs, snapshot.held, HELD_FRAMES, columns=["embedding"])
+    rows = held["embedding"].drop_null()
+    return _vectors(rows, snapshot.embedding_dimension, where=snapshot.held.key)
 
 
 def _vectors(column: pa.ChunkedArray, dimension: int, *, where: str) -> npt.NDArray[np.float32]:

@@ -185,11 +185,15 @@ def write_labeled(
 def write_held(
     blobs: Blobs, pool: Pool, gated: GatedPool, frame_ids: Collection[str]
 ) -> BlobRef | None:
-    """Store the provenance of frames that are on their way to a label; None if there are none."""
+    """Store provenance and embeddings of frames on their way to a label; None if there are none."""
     found, columns = _by_frame(blobs, pool, gated, frame_ids)
     if not len(found):
         return None
-    return write_table(blobs, pa.table(columns), HELD_FRAMES, prefix=PREFIX)
+    pairs = zip(pool.embedded_N[found].tolist(), found.tolist(), strict=True)
+    rows = [pool.embeddings_ND[pos] if embedded else None for embedded, pos in pairs]
+    vectors = pa.array(rows, HELD_FRAMES.field("embedding").type)
+    table = pa.table(columns).append_column("embedding", vectors)
+    return write_table(blobs, table, HELD_FRAMES, prefix=PREFIX)
 
 
 def holdout_digests(blobs: Blobs, holdouts: Sequence[BlobRef]) -> frozenset[str]:

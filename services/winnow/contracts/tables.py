@@ -80,7 +80,10 @@ LABELED_FRAMES = pa.schema(
 """Labels as snapshots list them now: gaps, caps and coverage count where these frames are from."""
 
 HELD_FRAMES = pa.schema(
-    [field for field in LABELED_FRAMES if field.name not in ("label", "embedding")]
+    [
+        *(field for field in LABELED_FRAMES if field.name not in ("label", "embedding")),
+        LABELED.field("embedding").with_metadata(LATER),  # null where a frame has none
+    ]
 )
 """Frames that other rounds hold and nobody has answered yet: they count there, too."""
 

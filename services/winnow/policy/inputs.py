@@ -50,6 +50,9 @@ class SelectionInputs:
     """[scored frames, M, C] in their order; none without a committee."""
     held: tuple[str, ...] = ()
     """Frame ids of the snapshot that another round took since."""
+    held_centers_KD: npt.NDArray[np.float32] | None = None
+    """[K, D] of frames outside the snapshot that other rounds held when it was taken: they will be
+    labeled soon, so new frames keep away from them as from labeled ones."""
     n_asked: int | None = None
     """Frames that the policy's adaptive size came to; none: those of the policy."""
     acquisitions: tuple[str, ...] = RECORDED

@@ -39,17 +39,18 @@ class Pool:
         probs_NMC = inputs.probs_NMC
         if probs_NMC is not None and not kept.all():
             probs_NMC = probs_NMC[kept[inputs.scored]]
+        centers_LD = _centers(inputs, kept)
         candidates = some_of(
             Candidates(
                 frame_ids=_at(inputs.frame_ids, passed),
                 embeddings_ND=inputs.embeddings_ND,
-                centers_LD=inputs.centers_LD,
+                centers_LD=centers_LD,
                 clusters_N=_at(inputs.clusters, passed),
                 sessions_N=inputs.sessions,
                 captured_us_N=inputs.captured_us,
                 columns=inputs.columns,
                 labels_L=_codes(inputs),
-                center_probs_LMC=inputs.center_probs_LMC,
+                center_probs_LMC=_center_probs(inputs, centers_LD),
                 labeled_columns=inputs.labeled_columns,
                 examples_ED=inputs.examples_ED,
             ),
@@ -98,6 +99,35 @@ def some_of(candidates: Candidates, kept: Flags) -> Candidates:
     }
     columns = {name: column[kept] for name, column in candidates.columns.items()}
     return replace(candidates, **parts, columns=columns)
+
+
+def _centers(inputs: SelectionInputs, kept: Flags) -> npt.NDArray[np.float32] | None:
+    """Give the embeddings of the labeled frames, and behind them those of held frames.
+
+    Frames that were taken since the snapshot, and their duplicates, still have theirs in the pool.
+    """
+    rows_ND = inputs.embeddings_ND
+    since_ND = None if rows_ND is None or kept.all() else rows_ND[~kept]
+    there = [
+        part
+        for part in (inputs.centers_LD, inputs.held_centers_KD, since_ND)
+        if part is not None and len(part)
+    ]
+    if not there:
+        return inputs.centers_LD
+    return np.concatenate(there) if len(there) > 1 else there[0]
+
+
+def _center_probs(
+    inputs: SelectionInputs, centers_LD: npt.NDArray[np.float32] | None
+) -> npt.NDArray[np.float32] | None:
+    """Give the committee's answers about the centers; nobody asked it about held ones."""
+    known_LMC = inputs.center_probs_LMC
+    if known_LMC is None or centers_LD is None or inputs.centers_LD is None:
+        return known_LMC
+    n_held, n_classes = len(centers_LD) - len(inputs.centers_LD), known_LMC.shape[2]
+    shape = (n_held, *known_LMC.shape[1:])
+    return np.concatenate([known_LMC, np.full(shape, 1.0 / n_classes, known_LMC.dtype)])
 
 
 def _at(values: Strings, positions: Positions) -> Strings:

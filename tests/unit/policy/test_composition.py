@@ -235,6 +235,26 @@ constraints: {gap_seconds: 2, caps: {vehicle: 9}, caps_count_labeled: true}
     assert len(set(names)) == len(names)
 
 
+def test_held_frames_are_centers_that_no_committee_was_asked_about() -> None:
+    text = "selection: {batch_size: 5, strategy: bait}\nrandom_arm: {share: 0}\n"
+    free = pool(text)
+    assert free.embeddings_ND is not None
+    assert free.probs_NMC is not None
+    rows, (_, n_members, n_classes) = free.embeddings_ND[:2] + 0.5, free.probs_NMC.shape
+    asked = np.random.default_rng(0).dirichlet(np.ones(n_classes), (2, n_members))
+    unknown = np.full((2, n_members, n_classes), 1.0 / n_classes)
+    labeled = replace(free, centers_LD=rows, center_probs_LMC=asked.astype(np.float32))
+    held = replace(labeled, held_centers_KD=free.embeddings_ND[30:32])
+    both = replace(
+        free,
+        centers_LD=np.concatenate([rows, free.embeddings_ND[30:32]]),
+        center_probs_LMC=np.concatenate([asked, unknown]).astype(np.float32),
+    )
+    batches = [propose(inputs).batch.tolist() for inputs in (held, both)]
+    assert batches[0] == batches[1]
+    assert len(batches[0]) == 5
+
+
 def test_what_cannot_be_had_is_noted_and_the_batch_is_chosen_all_the_same() -> None:
     text = """
 selection: {batch_size: 10, strategy: top_k}

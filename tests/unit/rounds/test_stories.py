@@ -196,6 +196,7 @@ def test_an_overlapping_round_waits_and_leaves_out_held_frames(tmp_path: Path) -
     (row,) = read_table(world.blobs, snapshot.held, HELD_FRAMES).to_pylist()
     assert (row["frame_id"], row["cluster"]) == ("a", "a")
     assert (row["session"], row["captured_at"]) == (rows["b"]["session"], UNKNOWN_TIME)
+    assert len(row["embedding"]) == 4, "new frames keep away from what it looks like"
     narrow = RoundsWorld(tmp_path, open_max=1)
     with narrow.ledger.transaction() as tx:
         tx.records.update(ROUNDS, "r1", lambda row: replace(row, state="requested", due_at=None))

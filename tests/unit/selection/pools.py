@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from winnow.contracts.artifacts import write_manifest, write_table
@@ -66,11 +67,13 @@ def store_pool(
     tags: Callable[[int], str] = lambda _: "{}",
     labeled_at: tuple[int, ...] = (),
     held_at: tuple[int, ...] = (),
+    held_looks: npt.NDArray[np.float32] | None = None,
 ) -> StoredPool:
     """Store all of it, scored by a committee of the policy's kind.
 
     `labeled_at` names frames beside which the three labeled ones were taken, `held_at` such
-    beside which other rounds hold some.
+    beside which other rounds hold some, `held_looks` their embeddings; without those as snapshots
+    of earlier versions did.
     """
     rng = np.random.default_rng(seed)
     parts = [
@@ -97,7 +100,7 @@ def store_pool(
         holdouts=(),
         budget_ids=(("human_annotation", "human_annotation"),),
         label_kind=kind,
-        held=_held(blobs, held_at, tags),
+        held=_held(blobs, held_at, tags, held_looks),
     )
     scored = eligible[: len(eligible) - unscored]
     event = PoolScored(
@@ -190,12 +193,22 @@ def _labeled(
     return write_table(blobs, table, LABELED_FRAMES, prefix="labeled")
 
 
-def _held(blobs: Blobs, at: tuple[int, ...], tags: Callable[[int], str]) -> BlobRef | None:
+def _held(
+    blobs: Blobs,
+    at: tuple[int, ...],
+    tags: Callable[[int], str],
+    looks: npt.NDArray[np.float32] | None,
+) -> BlobRef | None:
     if not at:
         return None
     ids = [frame_id(2000 + i) for i in range(len(at))]
-    table = pa.table({"frame_id": ids, "cluster": ids, **_places(at, tags)}, schema=HELD_FRAMES)
-    return write_table(blobs, table, HELD_FRAMES, prefix="held")
+    rows: dict[str, Any] = {"frame_id": ids, "cluster": ids, **_places(at, tags)}
+    schema = HELD_FRAMES
+    if looks is None:
+        schema = pa.schema(field for field in HELD_FRAMES if field.name != "embedding")
+    else:
+        rows["embedding"] = list(looks)
+    return write_table(blobs, pa.table(rows, schema=schema), schema, prefix="held")
 
 
 def _places(at: tuple[int, ...], tags: Callable[[int], str]) -> dict[str, Any]:

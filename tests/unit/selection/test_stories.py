@@ -7,6 +7,7 @@ from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import pytest
 
 from selection import handlers
@@ -15,6 +16,7 @@ from tests.unit.selection.pools import store_pool
 from tests.unit.selection.world import POLICY, PRICE, World, halted
 from winnow.contracts.artifacts import read_table
 from winnow.contracts.batch_replay import replay_batch
+from winnow.contracts.batches import Sources, load_inputs
 from winnow.contracts.selection_terms import selection_terms
 from winnow.contracts.tables import BATCH, CANDIDATES
 from winnow.domain.events import BatchSelected, ScoreKind
@@ -23,6 +25,7 @@ from winnow.domain.labels import Actor, LabelKey, LabelState, Role
 from winnow.domain.tables import COMMITTEES, TASKS, CommitteeRow, TaskRow
 from winnow.evidence.annotation_batch import AnnotationBatch
 from winnow.evidence.candidate_record import CandidateRecord
+from winnow.policy.select import propose
 
 
 def test_a_scored_pool_becomes_an_approved_batch_with_its_money_reserved(world: World) -> None:
@@ -442,6 +445,46 @@ def test_gaps_and_caps_count_what_other_rounds_hold(
     rows = read_table(world.blobs, world.batch.candidates, CANDIDATES).to_pylist()
     reasons = {int(row["frame_id"][8:], 16): row["reason"] for row in rows}
     assert "1 s from a labeled or held frame of its session" in reasons[6]
+    assert replay_batch(world.blobs, world.row.manifest).identical
+
+
+K_CENTER = "selection: {batch_size: 6, strategy: k_center}\nrandom_arm: {share: 0}\n"
+
+
+@pytest.mark.parametrize("when", ["before the snapshot", "since", "before an older snapshot"])
+def test_new_frames_keep_away_from_what_other_rounds_hold_as_from_labels(
+    world: World, when: str
+) -> None:
+    world.fund(100 * PRICE)
+    event = store_pool(world.blobs, K_CENTER).event
+    free = load_inputs(
+        world.blobs,
+        Sources(
+            event.round_id, event.snapshot, event.scores, event.policy, event.seed, 100 * PRICE
+        ),
+    )
+    assert free.embeddings_ND is not None
+    assert free.centers_LD is not None
+    first = propose(free).batch[:4]
+    names = free.frame_ids[first].tolist()
+    looks = free.embeddings_ND[np.searchsorted(np.flatnonzero(free.gates == ""), first)]
+    beside = replace(free, centers_LD=np.concatenate([free.centers_LD, looks]))
+    if when == "since":
+        pool, beside = store_pool(world.blobs, K_CENTER), replace(beside, held=tuple(names))
+        with world.ledger.transaction() as tx:
+            tx.labels.begin(
+                list(map(FrameId, names)), "classification", round_id="r0", batch_id="r0-batch",
+                actor=Actor("selection", Role.SELECTOR), evidence="{}", at=world.clock.now(),
+            )  # fmt: skip
+    else:
+        is_told = when == "before the snapshot"
+        pool = store_pool(
+            world.blobs, K_CENTER, held_at=(38,) * 4, held_looks=looks if is_told else None
+        )
+        beside = beside if is_told else free
+    world.hears(pool)
+    assert world.frames == beside.frame_ids[propose(beside).batch].tolist()
+    assert bool({*names} & {*world.frames}) == (when == "before an older snapshot")
     assert replay_batch(world.blobs, world.row.manifest).identical
 
 
