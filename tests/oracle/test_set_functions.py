@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -58,7 +59,7 @@ def test_batchbald_picks_and_gains_are_those_of_batchbald_redux(seed: int) -> No
 @SEEDS
 def test_batchbald_gains_are_those_of_scikit_activeml(seed: int) -> None:
     pool_module = pytest.importorskip("skactiveml.pool")
-    probs_NMC = members(seed, n=60, n_classes=3)
+    probs_NMC: Any = members(seed, n=60, n_classes=3)
     utilities = pool_module.batch_bald(
         np.moveaxis(probs_NMC, 1, 0), batch_size=4, n_MC_samples=1000, random_state=0
     )

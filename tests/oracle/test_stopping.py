@@ -41,7 +41,7 @@ def test_predictions_are_stable_when_small_text_says_so(seed: int) -> None:
         kappas.append(cohen_kappa(said[turn - 1], now) if turn else None)
         stop = rule.decide(Progress(turn + 1, (), kappas=tuple(kappas))).stop
         assert stop == peer.stop(predictions=now)
-        window = kappas[-len(peer.kappa_history) :] if turn else []
+        window: Any = kappas[-len(peer.kappa_history) :] if turn else []
         np.testing.assert_allclose(window, peer.kappa_history, atol=1e-12)
         stops.append(stop)
     assert stops[-1]

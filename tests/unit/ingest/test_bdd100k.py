@@ -10,6 +10,7 @@ from PIL import Image
 
 from tests.unit.ingest.images import image_bytes
 from winnow.adapters.frame_sources.bdd100k import Bdd100kSource
+from winnow.adapters.frame_sources.media import FRAME_BYTES_MAX
 from winnow.adapters.frame_sources.open import open_source
 from winnow.cli.sources import source_named
 from winnow.domain.errors import BadInput
@@ -146,3 +147,14 @@ def test_what_is_not_there_is_said(tmp_path: Path) -> None:
     root = bdd100k(tmp_path / "bdd", [entry("a.jpg", "undefined")], [entry("b.jpg", "undefined")])
     with pytest.raises(BadInput, match=r"known weather, found none.*2 frame\(s\) whose weather"):
         open_source(root)
+
+
+def test_an_image_too_large_to_read_is_refused_and_not_taken_for_one_without_a_size(
+    tmp_path: Path,
+) -> None:
+    root = bdd100k(tmp_path / "bdd", [entry("a.jpg", "clear", box("car", 1, 2, 9, 8))], [])
+    with (root / "images" / "100k" / "train" / "a.jpg").open("r+b") as image:
+        image.truncate(FRAME_BYTES_MAX + 1)  # a sparse file
+    labels = root / "labels" / "det_20" / "det_train.json"
+    with pytest.raises(BadInput, match=r"a.jpg: expected a frame of at most \d+ bytes, found"):
+        open_source(labels, label_kind="detection")
