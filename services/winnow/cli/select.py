@@ -52,6 +52,9 @@ def select(
     out: Annotated[
         Path | None, typer.Option(help="Folder for batch.parquet and manifest.json.")
     ] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace another selection that lies in --out.")
+    ] = False,
     budget_micros: Annotated[
         int | None,
         typer.Option(min=0, help="Money for labels in micros; without it the policy's cap alone."),
@@ -91,7 +94,8 @@ def select(
     Only what the policy needs is read: arrays are memory-mapped, columns of the table by name.
     DIR gets batch.parquet (rank, frame_id, utility, reason, inclusion and draw probability,
     price, arm), manifest.json (digests of all inputs, policy, seed, versions), and
-    refused.parquet if rows hold no numbers (NaN) or no probabilities: they are left out.
+    refused.parquet if rows hold no numbers (NaN) or no probabilities: they are left out. Another
+    selection that lies there stays, and is told; the same again changes nothing.
 
     [bold]winnow select --replay DIR[/bold] chooses it again and says which byte differs, if one
     does.
@@ -101,7 +105,7 @@ def select(
         "labeled": labeled, "examples": examples,
     }  # fmt: skip
     if replay is not None:
-        other = policy or out or class_names
+        other = policy or out or class_names or overwrite
         if other or budget_micros is not None or seed is not None or round_number is not None:
             msg = (
                 "--replay: expected only inputs that lie elsewhere now; all else is in its manifest"
@@ -114,7 +118,7 @@ def select(
         raise BadInput(msg)
     _select(
         inputs, policy, out, budget_micros, seed, class_names, round_number, device,
-        as_json=as_json,
+        overwrite=overwrite, as_json=as_json,
     )  # fmt: skip
 
 
@@ -128,6 +132,7 @@ def _select(
     round_number: int | None,
     device: str,
     *,
+    overwrite: bool,
     as_json: bool,
 ) -> None:
     from winnow.cli.bars import bars
@@ -151,7 +156,7 @@ def _select(
         **inputs,
     )
     with bars() as show:
-        selected = select_into(out, question, show)
+        selected = select_into(out, question, show, overwrite=overwrite)
     if as_json:
         print(selected.output.manifest.decode(), end="")
         return

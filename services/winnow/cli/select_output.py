@@ -170,21 +170,57 @@ def check_folder(out: Path, inputs: Iterable[Path]) -> None:
             raise BadInput(msg)
 
 
-def write_output(out: Path, output: Output) -> None:
-    """Write all files or, for whoever looks at the manifest, none.
+def refuse_to_replace(out: Path, asked: Mapping[str, object]) -> None:
+    """Refuse early a folder in which something else was asked for; see `write_output`.
 
-    The manifest goes first and comes last: where there is one, everything beside it is whole.
+    Parameters
+    ----------
+    asked
+        Entries of the manifest that are known before anything is chosen.
 
     Raises
     ------
     BadInput
-        The folder cannot be made or written, or its manifest is somebody else's.
+        There is a selection whose manifest says otherwise.
+    """
+    if not (out / MANIFEST_FILE).exists():
+        return
+    manifest = read_manifest(out)
+    digests = {name: known["sha256"] for name, known in manifest.get("inputs", {}).items()}
+    other = [
+        name for name, value in asked.items() if {**manifest, "inputs": digests}.get(name) != value
+    ]
+    if other:
+        raise _occupied(out, f"other {', '.join(other)}")
+
+
+def write_output(out: Path, output: Output, *, overwrite: bool = False) -> None:
+    """Write all files or, for whoever looks at the manifest, none.
+
+    The manifest goes first and comes last: where there is one, everything beside it is whole.
+
+    Parameters
+    ----------
+    overwrite
+        Whether files with other bytes may be replaced; those with the same always stay.
+
+    Raises
+    ------
+    BadInput
+        The folder cannot be made or written, holds another selection that may not be replaced, or
+        its manifest is somebody else's.
     """
     files = {BATCH_FILE: output.batch, REFUSED_FILE: output.refused, MANIFEST_FILE: output.manifest}
     try:
         out.mkdir(parents=True, exist_ok=True)
         if (out / MANIFEST_FILE).exists():
             read_manifest(out)
+        there = {name: (out / name).read_bytes() for name in files if (out / name).exists()}
+        if there == {name: data for name, data in files.items() if data}:
+            return
+        other = [name for name, data in there.items() if data != files[name]]
+        if other and not overwrite:
+            raise _occupied(out, f"other bytes in {', '.join(other)}")
         for name, data in files.items():
             _write(out / f".{name}{_PARTIAL}", data)
         (out / MANIFEST_FILE).unlink(missing_ok=True)
@@ -199,6 +235,16 @@ def write_output(out: Path, output: Output) -> None:
     except OSError as error:
         msg = f"{out}: expected a folder to write to, found: {told(error)}"
         raise BadInput(msg) from error
+
+
+def _occupied(out: Path, why: str) -> BadInput:
+    names = [name for name in (BATCH_FILE, REFUSED_FILE, MANIFEST_FILE) if (out / name).exists()]
+    batch = read_manifest(out).get("batch", {}) if MANIFEST_FILE in names else {}
+    found = f"one of {batch['selected']} frames" if "selected" in batch else "files"
+    return BadInput(
+        f"{out}: expected a folder without another selection, found {found} ({', '.join(names)}) "
+        f"with {why}; --overwrite replaces it, another --out keeps it"
+    )
 
 
 def _write(path: Path, data: bytes) -> None:

@@ -22,6 +22,7 @@ from winnow.cli.select_output import (
     check_folder,
     output_of,
     read_manifest,
+    refuse_to_replace,
     write_output,
 )
 from winnow.domain.errors import BadInput
@@ -54,7 +55,10 @@ def choose_from(question: Question, step: Step) -> Selected:
     BadInput
         See `winnow.cli.select_inputs.load` and `refuse_silent_cold_start`.
     """
-    sources = _digests(question, step)
+    return _chosen(question, _digests(question, step), step)
+
+
+def _chosen(question: Question, sources: Mapping[str, SourceFile], step: Step) -> Selected:
     loaded = load(question, step)
     if question.policy.label.kind == DETECTION:
         columns = open_frames(question.frames).schema_arrow.names
@@ -64,12 +68,34 @@ def choose_from(question: Question, step: Step) -> Selected:
     return Selected(question, loaded, proposal, output_of(question, sources, loaded, proposal))
 
 
-def select_into(out: Path, question: Question, step: Step) -> Selected:
-    """Choose a batch from files and write it, all or nothing."""
+def select_into(out: Path, question: Question, step: Step, *, overwrite: bool = False) -> Selected:
+    """Choose a batch from files and write it, all or nothing.
+
+    Raises
+    ------
+    BadInput
+        See `choose_from` and `write_output`: another selection in the folder stays there unless
+        `overwrite`, and is refused before a batch is chosen where something else was asked for.
+    """
     check_folder(out, _paths(question).values())
-    selected = choose_from(question, step)
-    write_output(out, selected.output)
+    sources = _digests(question, step)
+    if not overwrite:
+        refuse_to_replace(out, _asked(question, sources))
+    selected = _chosen(question, sources, step)
+    write_output(out, selected.output, overwrite=overwrite)
     return selected
+
+
+def _asked(question: Question, sources: Mapping[str, SourceFile]) -> dict[str, object]:
+    """Give what a manifest says of a question."""
+    return {
+        "policy_sha256": question.policy.sha256,
+        "seed": question.seed,
+        "round": question.round_number,
+        "budget_micros": question.budget_micros,
+        "class_names_given": list(question.class_names),
+        "inputs": {name: source.sha256 for name, source in sources.items()},
+    }
 
 
 def _digests(question: Question, step: Step) -> dict[str, SourceFile]:

@@ -42,6 +42,7 @@ class Files:
     labeled: str = ""
     policy: str = "selection: {batch_size: 10}\n"
     names: list[str] | None = None
+    overwrite: bool = True
 
     def write(self) -> list[str]:
         table = pa.table({"frame_id": self.ids, **self.columns})
@@ -55,7 +56,8 @@ class Files:
             "frames": "frames.parquet", "embeddings": "emb.npy", "probs": "probs.npy",
             "labeled": "labeled.txt", "policy": "policy.yaml", "out": "out",
         }  # fmt: skip
-        return [part for name, file in options.items() for part in (f"--{name}", file)]
+        replaces = ["--overwrite"] if self.overwrite else []
+        return [part for name, file in options.items() for part in (f"--{name}", file)] + replaces
 
 
 def files(folder: Path, n: int = 60, **changes: Any) -> Files:
@@ -952,3 +954,56 @@ def test_a_misspelt_column_is_answered_with_the_one_that_is_alike(
     del given.columns["tags"]
     given.policy = "constraints: {caps: {sesion: 1}}"
     assert "found frame_id, session; did you mean session?" in select(*given.write()).stderr
+
+
+def everything_in(folder: Path) -> dict[str, tuple[bytes, int]]:
+    return {p.name: (p.read_bytes(), p.stat().st_mtime_ns) for p in (folder / "out").iterdir()}
+
+
+@pytest.mark.parametrize("changed", ["seed", "policy", "inputs"])
+def test_an_earlier_selection_is_replaced_only_when_asked_to(
+    select: Select, tmp_path: Path, changed: str
+) -> None:
+    given = files(tmp_path, overwrite=False)
+    options = given.write()
+    assert select(*options).exit_code == 0
+    before = everything_in(tmp_path)
+    if changed == "policy":
+        given.policy = "selection: {batch_size: 11}\n"
+    if changed == "inputs":
+        given.labeled = str(given.ids[0])
+    options = [*given.write(), *(("--seed", "99") if changed == "seed" else ())]
+    result = select(*options)
+    assert result.exit_code != 0
+    told = result.output
+    assert "out: expected a folder without another selection, found one of 10 frames" in told
+    assert "(batch.parquet, manifest.json)" in told
+    assert "--overwrite replaces it, another --out keeps it" in told
+    assert changed in told
+    assert everything_in(tmp_path) == before
+    assert select(*options, "--overwrite").exit_code == 0
+    assert everything_in(tmp_path) != before
+    assert select("--replay", "out").exit_code == 0
+
+
+def test_the_same_selection_again_changes_no_file(select: Select, tmp_path: Path) -> None:
+    options = files(tmp_path, overwrite=False).write()
+    assert select(*options).exit_code == 0
+    before = everything_in(tmp_path)
+    again = select(*options)
+    assert again.exit_code == 0
+    assert everything_in(tmp_path) == before
+
+
+def test_a_batch_that_lost_its_manifest_is_kept_too_unless_it_is_the_same(
+    select: Select, tmp_path: Path
+) -> None:
+    given = files(tmp_path, overwrite=False)
+    assert select(*given.write()).exit_code == 0
+    (tmp_path / "out" / "manifest.json").unlink()
+    before = everything_in(tmp_path)
+    refused = select(*given.write(), "--seed", "99")
+    assert "found files (batch.parquet) with other bytes in batch.parquet" in refused.output
+    assert everything_in(tmp_path) == before
+    assert select(*given.write()).exit_code == 0
+    assert select("--replay", "out").exit_code == 0
