@@ -36,7 +36,7 @@ def merged(posterior_SM: Floats, weight_S: Floats, n_max: int) -> tuple[Floats, 
     >>> pairs = np.array([[0.9, 0.1], [0.7, 0.3], [0.1, 0.9]])
     >>> means_KM, weight_K = merged(pairs, np.array([1.0, 1.0, 2.0]), 2)
     >>> means_KM.round(3).tolist(), weight_K.tolist()
-    ([[0.1, 0.9], [0.8, 0.2]], [2.0, 2.0])
+    ([[0.8, 0.2], [0.1, 0.9]], [2.0, 2.0])
     """
     if len(weight_S) <= n_max:
         return posterior_SM, weight_S
