@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from winnow.constraints.money import WithinMoney
 from winnow.constraints.one_per_cluster import OnePerCluster
+from winnow.constraints.temporal_gap import TemporalGap
 from winnow.domain.errors import BadInput, PoolExhausted
 from winnow.strategies.protocol import Candidates, Constraint, Pick, Strategy
 from winnow.strategies.registry import STRATEGIES, strategy_of
@@ -150,6 +151,19 @@ def test_constraints_are_kept_and_the_batch_is_full_when_it_can_be(
         assert not any(
             prices[pos] <= left and clusters[pos] not in taken for pos in range(len(pool))
         )
+
+
+@ALL
+@pytest.mark.parametrize("n_known", [19, 21])
+def test_a_constraint_over_other_frames_than_the_candidates_is_refused(
+    name: str, n_known: int
+) -> None:
+    clusters, prices = np.arange(n_known).astype(np.str_), np.ones(n_known, dtype=np.int64)
+    times = np.arange(n_known, dtype=np.int64)
+    constraints = (OnePerCluster(clusters), WithinMoney(prices, 9), TemporalGap(clusters, times, 1))
+    for constraint in constraints:
+        with pytest.raises(BadInput, match=f"{constraint.name}: .* each of 20 .* found {n_known}"):
+            strategy(name).choose(candidates(20), 2, seed=SEED, constraints=[constraint])
 
 
 @ALL

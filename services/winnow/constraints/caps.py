@@ -64,6 +64,10 @@ class AtMost:
         """Give e.g. `at_most_per_session`."""
         return f"at_most_per_{self.what}"
 
+    def __len__(self) -> int:
+        """See `Constraint.__len__`."""
+        return len(self.groups.code_N)
+
     def closes(self, taken: int | None) -> Positions:
         """See `Constraint.closes`."""
         if taken is None:

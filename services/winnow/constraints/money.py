@@ -49,6 +49,10 @@ class WithinMoney:
         """Give what the batch may still cost."""
         return self._left_micros
 
+    def __len__(self) -> int:
+        """See `Constraint.__len__`."""
+        return len(self._prices.micros_N)
+
     def closes(self, taken: int | None) -> Positions:
         """See `Constraint.closes`."""
         if taken is not None:

@@ -74,6 +74,10 @@ class TemporalGap:
             sessions_N, captured_us_N, gap_us, labeled_sessions_L, labeled_captured_us_L
         )
 
+    def __len__(self) -> int:
+        """See `Constraint.__len__`."""
+        return len(self._timeline.code_N)
+
     def closes(self, taken: int | None) -> Positions:
         """See `Constraint.closes`."""
         if taken is None:

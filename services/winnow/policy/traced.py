@@ -19,6 +19,10 @@ class Traced:
         """See `Constraint.name`."""
         return self._constraint.name
 
+    def __len__(self) -> int:
+        """See `Constraint.__len__`."""
+        return len(self._constraint)
+
     def closes(self, taken: int | None) -> Positions:
         """See `Constraint.closes`."""
         closed = self._constraint.closes(taken)

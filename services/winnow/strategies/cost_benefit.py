@@ -134,7 +134,7 @@ class _Search:
         self._constraints, self._floors = constraints, floors
         self._money = [each for each in constraints if each.name == MONEY]
         self._others = [each for each in constraints if each.name != MONEY]
-        self._too_dear = _Closed(np.flatnonzero(~self._copied(self._money).open_N))
+        self._too_dear = _Closed(np.flatnonzero(~self._copied(self._money).open_N), len(scores_N))
 
     def best(self) -> tuple[str, Order]:
         """Give the order with the largest total, and its name."""
@@ -256,7 +256,12 @@ class _Closed:
     """Keeps out from the start what could not even be paid alone."""
 
     positions: Positions
+    n_frames: int
     name: str = MONEY
+
+    def __len__(self) -> int:
+        """See `Constraint.__len__`."""
+        return self.n_frames
 
     def closes(self, taken: int | None) -> Positions:
         """See `Constraint.closes`."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
+from winnow.domain.errors import BadInput
 from winnow.strategies.protocol import Constraint, Flags, Floor, Positions
 
 
@@ -23,6 +24,11 @@ class Feasible:
     floors
         Asked after the constraints.
 
+    Raises
+    ------
+    BadInput
+        A constraint knows another number of candidates: its positions would mean other frames.
+
     Notes
     -----
     A pick costs what the constraints close; nothing here is of the order of N, unless a floor
@@ -36,6 +42,12 @@ class Feasible:
         n_places: int,
         floors: Sequence[Floor] = (),
     ) -> None:
+        for constraint in constraints:
+            if len(constraint) != n_frames:
+                msg = (
+                    f"{constraint.name}: expected a value for each of {n_frames} candidates, found "
+                )
+                raise BadInput(msg + str(len(constraint)))
         self._free_N: Flags = np.ones(n_frames, dtype=np.bool_)
         self._constraints, self._floors = constraints, floors
         self._places = n_places

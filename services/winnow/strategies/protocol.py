@@ -116,6 +116,10 @@ class Constraint(Protocol):
         """Give its name, e.g. `money`."""
         ...
 
+    def __len__(self) -> int:
+        """Give N, how many candidates it knows."""
+        ...
+
     def closes(self, taken: int | None) -> Positions:
         """Give positions that are forbidden once `taken` is in (none: before the first)."""
         ...
