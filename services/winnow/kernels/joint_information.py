@@ -20,6 +20,8 @@ stay in the cache."""
 BLOCK_SHORT: Final = 1 << 18
 MERGED: Final = 128
 """Configurations whose posteriors are alike count as one in a first bound: so many are left."""
+MERGING_PAYS: Final = 1 << 17
+"""Configurations times frames above which merging costs less than it saves."""
 CONFIGURATIONS_AT_ONCE: Final = 512
 """Terms of one float32 sum; sums of sums are float64."""
 STEP: Final = 43
@@ -159,7 +161,9 @@ class JointInformation:
         self._posterior_MS = self._joint_MS / self._weight_S
         posterior_SM = joint_SM / self._weight_S[:, None]
         self._all = _Posteriors(posterior_SM, self._weight_S)
-        self._few = _Posteriors(*merged(posterior_SM, self._weight_S, MERGED))
+        n_looks = len(self._weight_S) * len(self._probs_NMC)
+        few = merged(posterior_SM, self._weight_S, MERGED) if n_looks > MERGING_PAYS else None
+        self._few = self._all if few is None else _Posteriors(*few)
         self._share_M = self._joint_MS.sum(axis=1)
 
     def _gain(self, probs_MC: Floats) -> float:
