@@ -107,7 +107,7 @@ def load(question: Question, step: Step) -> Loaded:
         labeled = read_labeled(question.labeled, ids.column)
         if detects:
             labeled = replace(labeled, labels=None)  # boxes are no classes to be counted
-    policy = _priced(question.policy, file)
+    policy = priced(question.policy, file)
     class_names = class_names_of(
         question.class_names, _n_classes(question.probs, n_frames), labeled.labels
     )
@@ -134,7 +134,7 @@ def _n_classes(probs: Path | None, n_frames: int) -> int | None:
     return None if probs is None else open_array(probs, n_rows=n_frames, axes=PROBS).shape[2]
 
 
-def _priced(policy: Policy, file: pq.ParquetFile) -> Policy:
+def priced(policy: Policy, file: pq.ParquetFile) -> Policy:
     """Let the frames' own prices count, where there are some and the policy names no others."""
     if policy.money.price_column is not None or PRICE not in file.schema_arrow.names:
         return policy

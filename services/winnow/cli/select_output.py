@@ -18,9 +18,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from winnow.adapters.disk_errors import told
-from winnow.cli.select_files import SourceFile
-from winnow.cli.select_inputs import Loaded, Question
+from winnow.cli.select_files import SourceFile, open_frames
+from winnow.cli.select_inputs import Loaded, Question, priced
 from winnow.domain.errors import BadInput
+from winnow.policy.model import Policy
 from winnow.policy.proposal import Proposal
 from winnow.policy.select import SELECTOR_VERSION
 
@@ -99,12 +100,8 @@ def _document(
             **{name: version(name) for name in ("winnow", "numpy", "pyarrow")},
         },
         "policy": inputs.policy.model_dump(mode="json"),
-        "policy_sha256": inputs.policy.sha256,
-        "seed": question.seed,
-        "round": question.round_number,
-        "budget_micros": question.budget_micros,
+        **_asked(question, inputs.policy),
         "class_names": list(inputs.class_names),
-        "class_names_given": list(question.class_names),
         "inputs": {
             name: {
                 "path": source.path,
@@ -170,28 +167,35 @@ def check_folder(out: Path, inputs: Iterable[Path]) -> None:
             raise BadInput(msg)
 
 
-def refuse_to_replace(out: Path, asked: Mapping[str, object]) -> None:
+def refuse_to_replace(out: Path, question: Question, sources: Mapping[str, SourceFile]) -> None:
     """Refuse early a folder in which something else was asked for; see `write_output`.
-
-    Parameters
-    ----------
-    asked
-        Entries of the manifest that are known before anything is chosen.
 
     Raises
     ------
     BadInput
-        There is a selection whose manifest says otherwise.
+        There is a selection whose manifest names another question or other inputs.
     """
     if not (out / MANIFEST_FILE).exists():
         return
     manifest = read_manifest(out)
-    digests = {name: known["sha256"] for name, known in manifest.get("inputs", {}).items()}
-    other = [
-        name for name, value in asked.items() if {**manifest, "inputs": digests}.get(name) != value
-    ]
+    asked = _asked(question, priced(question.policy, open_frames(question.frames)))
+    other = [name for name, value in asked.items() if manifest.get(name) != value]
+    known = {name: one["sha256"] for name, one in manifest.get("inputs", {}).items()}
+    if known != {name: source.sha256 for name, source in sources.items()}:
+        other.append("inputs")
     if other:
         raise _occupied(out, f"other {', '.join(other)}")
+
+
+def _asked(question: Question, policy: Policy) -> dict[str, object]:
+    """Give the manifest's entries that are known before anything is chosen; see `priced`."""
+    return {
+        "policy_sha256": policy.sha256,
+        "seed": question.seed,
+        "round": question.round_number,
+        "budget_micros": question.budget_micros,
+        "class_names_given": list(question.class_names),
+    }
 
 
 def write_output(out: Path, output: Output, *, overwrite: bool = False) -> None:

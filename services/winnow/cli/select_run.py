@@ -80,22 +80,10 @@ def select_into(out: Path, question: Question, step: Step, *, overwrite: bool = 
     check_folder(out, _paths(question).values())
     sources = _digests(question, step)
     if not overwrite:
-        refuse_to_replace(out, _asked(question, sources))
+        refuse_to_replace(out, question, sources)
     selected = _chosen(question, sources, step)
     write_output(out, selected.output, overwrite=overwrite)
     return selected
-
-
-def _asked(question: Question, sources: Mapping[str, SourceFile]) -> dict[str, object]:
-    """Give what a manifest says of a question."""
-    return {
-        "policy_sha256": question.policy.sha256,
-        "seed": question.seed,
-        "round": question.round_number,
-        "budget_micros": question.budget_micros,
-        "class_names_given": list(question.class_names),
-        "inputs": {name: source.sha256 for name, source in sources.items()},
-    }
 
 
 def _digests(question: Question, step: Step) -> dict[str, SourceFile]:

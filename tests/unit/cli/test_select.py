@@ -986,8 +986,11 @@ def test_an_earlier_selection_is_replaced_only_when_asked_to(
     assert select("--replay", "out").exit_code == 0
 
 
-def test_the_same_selection_again_changes_no_file(select: Select, tmp_path: Path) -> None:
-    options = files(tmp_path, overwrite=False).write()
+@pytest.mark.parametrize("columns", [{}, {"price_micros": [1000] * 60}])
+def test_the_same_selection_again_changes_no_file(
+    select: Select, tmp_path: Path, columns: dict[str, list[int]]
+) -> None:
+    options = files(tmp_path, overwrite=False, columns=columns).write()
     assert select(*options).exit_code == 0
     before = everything_in(tmp_path)
     again = select(*options)
