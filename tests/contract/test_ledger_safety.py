@@ -8,6 +8,7 @@ import sqlite3
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 from uuid import uuid4
 
 import psycopg
@@ -18,6 +19,8 @@ from alembic.migration import MigrationContext
 
 from winnow.adapters.connect import connect_ledger
 from winnow.adapters.postgres_ledger import PostgresLedger
+from winnow.adapters.sql.driver import Session
+from winnow.adapters.sql.ledger import LazyTransaction
 from winnow.adapters.sql.schema import APPEND_ONLY, METADATA
 from winnow.adapters.sqlite_ledger import SqliteLedger
 from winnow.domain import tables
@@ -239,6 +242,28 @@ def test_a_writer_that_waited_too_long_may_come_again(tmp_path: Path) -> None:
             late.records.insert(CURSORS, CursorRow("b", "1"))
     with hasty.transaction() as tx:
         assert tx.records.insert(CURSORS, CursorRow("b", "1"))
+
+
+def test_a_writer_that_waits_for_its_turn_holds_up_no_other() -> None:
+    session = cast(Session, object())
+    asked, turn, done = threading.Event(), threading.Event(), threading.Event()
+
+    def when_its_turn_comes() -> Session:
+        asked.set()
+        turn.wait()
+        return session
+
+    def work(begin: Callable[[], Session]) -> None:
+        assert LazyTransaction(begin).boxes
+        done.set()
+
+    threading.Thread(target=work, args=(when_its_turn_comes,), daemon=True).start()
+    asked.wait()
+    threading.Thread(target=work, args=(lambda: session,), daemon=True).start()
+    try:
+        assert done.wait(timeout=10)
+    finally:
+        turn.set()
 
 
 def test_a_folder_that_cannot_be_opened_is_retryable(tmp_path: Path) -> None:

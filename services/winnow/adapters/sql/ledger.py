@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cached_property
+from typing import Any, TypeVar
 
 from sqlalchemy.pool import Pool
 
@@ -15,39 +15,48 @@ from winnow.adapters.sql.money import SqlMoney
 from winnow.adapters.sql.records import SqlRecords
 from winnow.ports.ledger import Boxes, Labels, Money, Records, Transaction
 
+P = TypeVar("P")
+
 
 class LazyTransaction:
-    """Port `Transaction`: its session begins when one of its parts is first asked for."""
+    """Port `Transaction`: its session begins when one of its parts is first asked for.
+
+    No part is a `cached_property`: until Python 3.12 that locks the property of all transactions
+    while one begins, so that one that waits for its turn would hold up the one whose turn it is.
+    """
 
     def __init__(self, begin: Callable[[], Session]) -> None:
         self._begin = begin
         self._begun: Session | None = None
+        self._parts: dict[Callable[[Session], Any], Any] = {}
 
     @property
-    def _session(self) -> Session:
-        if self._begun is None:
-            self._begun = self._begin()
-        return self._begun
-
-    @cached_property
     def money(self) -> Money:
         """Budgets."""
-        return SqlMoney(self._session)
+        return self._part(SqlMoney)
 
-    @cached_property
+    @property
     def labels(self) -> Labels:
         """Label states."""
-        return SqlLabels(self._session)
+        return self._part(SqlLabels)
 
-    @cached_property
+    @property
     def records(self) -> Records:
         """Service tables."""
-        return SqlRecords(self._session)
+        return self._part(SqlRecords)
 
-    @cached_property
+    @property
     def boxes(self) -> Boxes:
         """Inbox and outbox."""
-        return SqlBoxes(self._session)
+        return self._part(SqlBoxes)
+
+    def _part(self, kind: Callable[[Session], P]) -> P:
+        if kind not in self._parts:
+            if self._begun is None:
+                self._begun = self._begin()
+            self._parts[kind] = kind(self._begun)
+        part: P = self._parts[kind]
+        return part
 
     def commit(self) -> None:
         """Commit, if anything ever began."""
