@@ -23,6 +23,7 @@ _DEEP = ("I;16", "I;16L", "I;16B", "I;16N")
 PIXELS_MAX = 50_000_000
 """A 50-megapixel frame is 150 MB of RGB; larger claims are decompression bombs."""
 ORIENTATION = 0x0112
+UPRIGHT = 1
 LYING = (5, 6, 7, 8)
 """EXIF orientations in which width and height are exchanged."""
 
@@ -77,7 +78,7 @@ def decode_small(
     from PIL.Image import Resampling
 
     def small(image: Image) -> tuple[npt.NDArray[np.uint8], tuple[int, int]]:
-        lies = image.getexif().get(ORIENTATION, 1) in LYING
+        lies = image.getexif().get(ORIENTATION, UPRIGHT) in LYING
         size = (image.height, image.width) if lies else (image.width, image.height)
         image.draft("RGB", (height, width) if lies else (width, height))
         resized = _upright(image).resize((width, height), Resampling.BILINEAR)
@@ -90,7 +91,8 @@ def _upright(image: Image) -> Image:
     from PIL import ImageOps
     from PIL.Image import fromarray
 
-    ImageOps.exif_transpose(image, in_place=True)
+    if image.getexif().get(ORIENTATION, UPRIGHT) != UPRIGHT:
+        ImageOps.exif_transpose(image, in_place=True)
     if image.mode in _DEEP:
         # Pillow would cut at 255, so that all but the darkest grey is white.
         return fromarray((np.asarray(image) >> 8).astype(np.uint8)).convert("RGB")
