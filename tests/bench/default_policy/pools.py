@@ -180,10 +180,10 @@ KINDS: dict[str, Kind] = {
     "carla": Kind(carla, CROPS, n_test=1, redundant=True, needs="carla"),
     "bccd": Kind(bccd, CROPS, n_test=900, needs="bccd"),
     "digits network": Kind(digits, LOW, n_test=597, learner="network"),
-    "carla, network": Kind(
+    "carla network": Kind(
         carla, CROPS, n_test=1, redundant=True, needs="carla", learner="network"
     ),
-    "bccd, network": Kind(bccd, CROPS, n_test=900, needs="bccd", learner="network"),
+    "bccd network": Kind(bccd, CROPS, n_test=900, needs="bccd", learner="network"),
 }  # fmt: skip
 UNTOUCHED = "bccd"
 """Nothing was tuned on it."""
