@@ -154,12 +154,15 @@ def _difference(place: PlaceResult, test: str, against: str) -> float | None:
 
 
 def _not_worse(question: str, differences: Sequence[float | None]) -> Verdict:
-    known = [one for one in differences if one is not None]
-    told = ", ".join(f"{100 * one:+.1f}" for one in known)
-    mean = f"; mean {100 * sum(known) / len(known):+.2f}" if known else "none: no objects there"
+    known = [100 * one for one in differences if one is not None]
+    # As they are told: less than 0.05 points is neither better nor worse.
+    points = [round(one, 1) + 0.0 for one in known]
+    told = ", ".join(f"{one:+.1f}" for one in points) or "none: no objects there"
+    if known:
+        told += f"; mean {round(sum(known) / len(known), 2) + 0.0:+.2f}"
     return Verdict(
         question=question,
-        n_yes=sum(one >= 0 for one in known),
+        n_yes=sum(one >= 0 for one in points),
         n_places=len(known),
-        detail=f"differences in points {told}{mean}",
+        detail=f"differences in points {told}",
     )

@@ -21,6 +21,7 @@ from ab_test.results import (
     UNION,
     Improvement,
     PlaceResult,
+    Verdict,
     verdicts,
 )
 from ab_test.setting import AbSetting, read_setting
@@ -220,6 +221,22 @@ def test_where_the_reference_finds_nothing_changes_are_still_compared(result: Pl
     for axis in drawn_improvements([blind]).axes:
         assert [text.get_text() for text in axis.texts] == ["the reference finds nothing"]
         assert axis.get_xlim() == (-0.5, len(axis.get_xticks()) - 0.5)
+
+
+def test_less_than_is_told_is_not_worse(result: PlaceResult) -> None:
+    def on_manual(committee: float, manual: float) -> Verdict:
+        found = [
+            Improvement(
+                method=method, test=MANUAL_ONLY, of=INTEREST, reference=0.1, value=value,
+                relative=None, low=None, high=None,
+            )
+            for method, value in (("committee", committee), ("manual", manual))
+        ]  # fmt: skip
+        return verdicts([result.model_copy(update={"improvements": tuple(found)})])[1]
+
+    same, worse = on_manual(0.20000, 0.20004), on_manual(0.2000, 0.2006)
+    assert (same.n_yes, same.detail) == (1, "differences in points +0.0; mean +0.00")
+    assert (worse.n_yes, worse.detail) == (0, "differences in points -0.1; mean -0.06")
 
 
 def test_a_reference_that_finds_next_to_nothing_has_no_change_in_per_cent() -> None:

@@ -53,6 +53,11 @@ def test_boxes_lie_over_the_frame_in_its_own_pixels(frame: bytes) -> None:
     assert colour in key(CLASSES)
 
 
+def test_no_two_of_many_classes_have_one_colour() -> None:
+    names = [f"class {pos}" for pos in range(80)]
+    assert len({colour_of(name, names) for name in names}) == 80
+
+
 def test_heat_lies_where_the_members_disagree(frame: bytes) -> None:
     heat = np.zeros((6, 10))
     heat[4, 8] = 0.6

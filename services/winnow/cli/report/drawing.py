@@ -22,6 +22,8 @@ THUMB_PIXELS = 96
 SHOWN_PIXELS = 320
 """Width of a frame with boxes or heat."""
 CLASS_COLOURS = ("#2aa9e0", "#b08900", "#e8590c", "#37b24d", "#c2255c", "#9c6ade")
+GOLDEN_ANGLE = 137.508
+"""Degrees; multiples of it never come close to each other soon."""
 
 STYLE = """
 .boxed { position:relative; line-height:0 }
@@ -87,8 +89,11 @@ def heated(frame: bytes, heat_HW: npt.NDArray[np.float64], *, top: float) -> str
 
 
 def colour_of(class_name: str, class_names: Sequence[str]) -> str:
-    """Give the colour of a class."""
-    return CLASS_COLOURS[list(class_names).index(class_name) % len(CLASS_COLOURS)]
+    """Give the colour of a class; those after the first few are spread over the hues."""
+    place = list(class_names).index(class_name)
+    if place < len(CLASS_COLOURS):
+        return CLASS_COLOURS[place]
+    return f"hsl({place * GOLDEN_ANGLE % 360:.0f} 65% 50%)"
 
 
 def key(class_names: Sequence[str]) -> str:
