@@ -262,6 +262,18 @@ def test_half_precision_hides_no_infinity_and_texts_are_no_numbers() -> None:
         Candidates(frame_ids(2), **wrong)
 
 
+def test_what_lies_under_a_mask_is_no_value() -> None:
+    rows: Any = np.arange(12.0).reshape(6, 2).view(np.ma.MaskedArray)
+    pool = Candidates(frame_ids(6), embeddings_ND=rows)
+    picks = strategy("k_center").choose(pool, 2, seed=SEED)
+    plain = Candidates(frame_ids(6), embeddings_ND=np.arange(12.0, dtype=np.float32).reshape(6, 2))
+    assert picks == strategy("k_center").choose(plain, 2, seed=SEED)
+    rows[4, 1] = np.ma.masked
+    expected = r"embeddings_ND: expected values, found 1 masked, the first at \(4, 1\)"
+    with pytest.raises(BadInput, match=expected):
+        Candidates(frame_ids(6), embeddings_ND=rows)
+
+
 def test_a_price_in_dollars_is_refused_where_micros_are_asked() -> None:
     wrong: dict[str, Any] = {"price_micros_N": [0.08, 0.08]}
     with pytest.raises(BadInput, match="price_micros_N: expected whole numbers of micros, found f"):

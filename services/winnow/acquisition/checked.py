@@ -57,8 +57,15 @@ def array_of(values: npt.ArrayLike, *, name: str) -> npt.NDArray[Any]:
     Raises
     ------
     BadInput
-        It is none: rows of different lengths, a tensor that NumPy cannot read.
+        It is none: rows of different lengths, a tensor that NumPy cannot read. Or parts of it are
+        masked: what lies under a mask is no value.
     """
+    if isinstance(values, np.ma.MaskedArray):
+        masked = np.argwhere(np.broadcast_to(values.mask, values.shape))
+        if len(masked):
+            msg = f"{name}: expected values, found {len(masked)} masked, "
+            raise BadInput(msg + f"the first at {tuple(masked[0].tolist())}")
+        return np.asarray(values.data)
     if isinstance(values, np.ndarray):
         return values
     try:
