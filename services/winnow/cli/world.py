@@ -100,6 +100,8 @@ class ProcessWorld:
         for process in self._processes.values():
             process.terminate()
         for process in self._processes.values():
+            # Before its input is closed: at the end of that it kills itself, drained or not.
+            process.wait()
             process.communicate()
 
     def _watch_all(self) -> None:
