@@ -95,7 +95,8 @@ class Worker:
     def _keep_alive(self) -> None:
         self.health.beat()
         if self.consumer is not None:
-            self.consumer.keep_alive()
+            # Told and tried again in a second: the work in hand goes on, and is not to blame.
+            self.health.tell("bus", _failure_of(self.consumer.keep_alive))
 
     def _work_with(self, hand: Hand) -> None:
         self._hand = hand

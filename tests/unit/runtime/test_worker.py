@@ -396,6 +396,31 @@ def test_work_that_outlasts_the_stop_is_rolled_back(world: World) -> None:
     assert _shards(world) == ["s0"]
 
 
+def test_work_in_hand_outlasts_a_bus_that_is_away(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.state_facts(frames_ingested("s0"))
+    stop, asked = threading.Event(), threading.Event()
+
+    class Long(Embed):
+        def __call__(self, event: FramesIngested, /, *, tx: Transaction) -> Sequence[Event]:
+            assert asked.wait(60), "nobody kept the membership alive"
+            stop.set()
+            return super().__call__(event, tx=tx)
+
+    def away() -> None:
+        asked.set()
+        msg = "bus away"
+        raise Retryable(msg)
+
+    worker = _worker(world, Long(), attempts_max=1)
+    assert worker.consumer is not None
+    monkeypatch.setattr(worker.consumer, "keep_alive", away)
+    worker.run(stop)
+    assert _rows(world) == ["s0"]
+    assert world.dead_letters(FramesIngested) == []
+
+
 def test_health_tells_when_the_loop_hangs_and_when_the_ledger_is_away(world: World) -> None:
     worker = _worker(world, Embed())
     assert "ledger" in worker.health.ready()
