@@ -99,9 +99,11 @@ class KafkaMember:
         """Poll with everything paused: the group sees a living member, nothing is fetched."""
         assigned = self._consumer.assignment()
         self._consumer.pause(*assigned)
-        # Partitions that arrive in this very poll are not paused yet.
-        self._early += self._poll(0.0)
-        self._consumer.resume(*(assigned & self._consumer.assignment()))
+        try:
+            # Partitions that arrive in this very poll are not paused yet.
+            self._early += self._poll(0.0)
+        finally:
+            self._consumer.resume(*(assigned & self._consumer.assignment()))
 
     def lag(self) -> Mapping[str, int]:
         """Give unread messages for each topic, over this member's partitions, as committed."""
