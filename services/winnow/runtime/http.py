@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from winnow.domain.errors import BadInput, Retryable
 from winnow.runtime.health import Health
 from winnow.runtime.service import Service
 from winnow.telemetry.metrics import exposition
@@ -80,8 +81,21 @@ def api_server(service: Service) -> Iterator[None]:
         ssl_certfile=_setting(service, "tls_cert_file"),
         ssl_keyfile=_setting(service, "tls_key_file"),
     )
+    # Here and not in the thread, whose end nobody would notice: the service would go on deaf.
+    try:
+        config.load()
+    except OSError as error:
+        msg = f"{service.name}: expected a certificate and its key, found: {error}"
+        raise BadInput(msg) from error
+    try:
+        listener = config.bind_socket()
+    except SystemExit as end:  # uvicorn takes a port that is taken for the end of the process
+        msg = f"{service.name}: expected to listen on port {port}, found: {end.__context__}"
+        raise Retryable(msg) from end
     server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, name=f"{service.name}-api", daemon=True)
+    thread = threading.Thread(
+        target=server.run, args=([listener],), name=f"{service.name}-api", daemon=True
+    )
     thread.start()
     try:
         yield

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import socket
 import threading
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,7 +18,7 @@ from winnow.domain.events import FramesIngested
 from winnow.runtime.backoff import backoff
 from winnow.runtime.failures import TABLE, Action, policy_of
 from winnow.runtime.http import health_server
-from winnow.runtime.run import read_settings, run_app
+from winnow.runtime.run import read_settings, run_app, serve
 from winnow.runtime.service import App, Service
 from winnow.runtime.settings import ServiceSettings
 from winnow.runtime.worker import Worker
@@ -86,6 +88,41 @@ def test_probes_and_metrics_are_served(tmp_path: Path) -> None:
     )
     for name in ("handler_seconds", "dead_letters_total", "outbox_backlog", "consumer_lag"):
         assert f"winnow_{name}" in text
+
+
+class ApiSettings(ServiceSettings):
+    """Settings of a service with an API."""
+
+    api_port: int
+    tls_cert_file: str | None = None
+    tls_key_file: str | None = None
+
+
+async def no_api(scope: object, receive: object, send: object) -> None:
+    """Never asked."""
+
+
+@pytest.mark.parametrize(
+    ("settings", "error"),
+    [
+        ({}, errors.Retryable("port {port}, found: .*in use")),
+        ({"tls_cert_file": "nowhere"}, errors.BadInput("certificate")),
+    ],
+)
+def test_an_api_that_cannot_be_served_ends_the_service(
+    tmp_path: Path, settings: dict[str, str], error: Exception
+) -> None:
+    stop = threading.Event()
+    stop.set()
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        service = replace(
+            world_in(tmp_path).service(),
+            settings=ApiSettings.embedded(tmp_path, api_port=port, **settings),
+            http=lambda: no_api,
+        )
+        with pytest.raises(type(error), match=str(error).format(port=port)):
+            serve(service, stop)
 
 
 def _get(port: int, path: str) -> tuple[int, str]:
