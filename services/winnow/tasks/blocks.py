@@ -102,11 +102,16 @@ def read_ahead(blobs: Blobs, refs: Sequence[BlobRef], *, size: int) -> Iterator[
             return partial(blobs.get, ref) if here else pool.submit(blobs.get, ref).result
 
         ahead = Frames([])
-        for start in (*range(0, len(refs), size), len(refs)):
-            block = ahead
-            ahead = Frames([begun(ref) for ref in refs[start : start + size]])
-            if start:
-                yield block
+        try:
+            for start in (*range(0, len(refs), size), len(refs)):
+                block = ahead
+                ahead = Frames([begun(ref) for ref in refs[start : start + size]])
+                if start:
+                    yield block
+        except GeneratorExit:
+            # Of a store that is away, each of hundreds of frames would be waited for in vain.
+            pool.shutdown(cancel_futures=True)
+            raise
 
 
 def pixel_blocks(pixels: Pixels, sizes_N2: npt.NDArray[np.int64]) -> Iterator[Block]:

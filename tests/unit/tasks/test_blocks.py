@@ -11,8 +11,8 @@ import pytest
 from tests.unit.training.toy_world import CLASSES, frame, put_frames
 from winnow.adapters.file_blobs import FileBlobs
 from winnow.domain.blob_ref import BlobRef
-from winnow.domain.errors import BadInput, NotFound
-from winnow.tasks.blocks import decoded_blocks, pixel_blocks, read_ahead
+from winnow.domain.errors import BadInput, NotFound, Retryable
+from winnow.tasks.blocks import READERS, decoded_blocks, pixel_blocks, read_ahead
 from winnow.tasks.examples import stacked
 
 
@@ -79,3 +79,24 @@ def test_a_far_store_is_asked_for_the_next_frames_while_one_waits(tmp_path: Path
     blobs = Slow(tmp_path)
     _, refs = put_frames(blobs, 0, 4)
     assert [len(block[:]) for block in read_ahead(blobs, refs, size=2)] == [2, 2]
+
+
+def test_who_stops_early_waits_for_no_frames_that_are_not_being_read(tmp_path: Path) -> None:
+    n_asked = 0
+
+    class Away(Far):
+        def get(self, ref: BlobRef) -> bytes:
+            nonlocal n_asked
+            n_asked += 1
+            give_up.wait()
+            msg = "store away"
+            raise Retryable(msg)
+
+    give_up = threading.Event()
+    refs = [BlobRef("files", f"frames/{k}", "0" * 64, 1, "image/png") for k in range(100)]
+    blocks = read_ahead(Away(tmp_path), refs, size=40)
+    block = next(blocks)
+    threading.Timer(0.1, give_up.set).start()
+    blocks.close()  # type: ignore[attr-defined]
+    assert n_asked <= 2 * READERS
+    assert len(block) == 40
