@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import warnings
+from typing import IO
 
 import numpy as np
 import pytest
@@ -77,3 +79,16 @@ def test_floating_point_images_are_refused() -> None:
     Image.fromarray(np.zeros((4, 4), dtype=np.float32)).save(sink)
     with pytest.raises(BadInput, match=r"expected 8 or 16 bits of a channel, found 32 \(mode F\)"):
         decode_rgb(sink.getvalue())
+
+
+def test_decoding_leaves_the_filters_of_warnings_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They are the process's: threads that put them back leave each other's behind."""
+    before, opened, seen = warnings.filters, Image.open, []
+
+    def looked_at(source: IO[bytes]) -> Image.Image:
+        seen.append(warnings.filters)
+        return opened(source)
+
+    monkeypatch.setattr(Image, "open", looked_at)
+    decode_small(picture(60, 50, kind="JPEG"), height=48, width=80)
+    assert [filters is before for filters in seen] == [True]
