@@ -116,7 +116,9 @@ def run_all(worlds: Sequence[World], console: Console) -> None:
         try:
             _follow(worlds, futures, progress)
         except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
+            # Leaving the pool waits for all that was begun or queued, here for minutes.
+            for process in multiprocessing.active_children():
+                process.kill()
             raise
 
 
