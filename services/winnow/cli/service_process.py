@@ -23,4 +23,5 @@ def end_with(parent: int) -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=end_with, args=(sys.stdin.fileno(),), daemon=True).start()
-    runpy.run_module(sys.argv[1], run_name="__main__", alter_sys=True)
+    # A service takes words after its name for a question about its usage.
+    runpy.run_module(sys.argv.pop(1), run_name="__main__", alter_sys=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from winnow.runtime.service import App, Service
 from winnow.runtime.settings import ServiceSettings
 
 SLOW_TO_STOP = """
-import os, signal, threading
+import os, signal, sys, threading
+assert sys.argv[1:] == []  # words would be a question about its usage
 stop = threading.Event()
 signal.signal(signal.SIGTERM, lambda number, frame: stop.set())
 open(os.environ["STARTED"], "w").close()
@@ -31,7 +33,7 @@ def test_a_process_that_is_asked_to_stop_may_end_what_it_has_in_hand(
 ) -> None:
     (tmp_path / "slow_to_stop.py").write_text(SLOW_TO_STOP)
     started, ended = tmp_path / "started", tmp_path / "ended"
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("STARTED", str(started))
     monkeypatch.setenv("ENDED", str(ended))
     stop = threading.Event()
