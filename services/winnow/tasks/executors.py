@@ -9,6 +9,7 @@ So a committee tries them on networks of its own shape, once in a process.
 from __future__ import annotations
 
 import math
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -265,7 +266,8 @@ def _single_threads(n_threads: int) -> ThreadPoolExecutor:
         thread_name_prefix="member",
         initializer=lambda: torch.set_num_threads(1),
     )
-    list(pool.map(time.sleep, [0.001] * n_threads))
-    # What one thread sets, threads that are made later inherit.
+    # All are made now, so that each waits for the others: what one sets, later threads inherit.
+    all_made = threading.Barrier(n_threads)
+    list(pool.map(lambda _: all_made.wait(), range(n_threads)))
     torch.set_num_threads(n_threads)
     return pool

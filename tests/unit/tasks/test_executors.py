@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from dataclasses import replace
+from threading import Barrier
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
+from winnow.tasks import executors
 from winnow.tasks.committee import CommitteeModel, LoadedMember
 from winnow.tasks.executors import (
     AsOne,
@@ -169,6 +174,45 @@ class Breaking(torch.nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         raise RuntimeError("out of memory")
+
+
+class Meeting(torch.nn.Module):
+    """Lets nobody through alone."""
+
+    def __init__(self, all_here: Barrier) -> None:
+        super().__init__()
+        self._all_here = all_here
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        self._all_here.wait(60)
+        return values
+
+
+class Interrupted(ThreadPoolExecutor):
+    """On a machine so busy that what was handed over may be done before the next is."""
+
+    def submit(self, /, *args: Any, **kwargs: Any) -> Future[Any]:
+        future = super().submit(*args, **kwargs)
+        wait([future], timeout=0.05)
+        return future
+
+
+def test_threads_made_later_compute_on_all_that_torch_may_use(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    before, of, n = torch.get_num_threads(), networks(*[SMALL] * 5), 5
+    meeting = Meeting(Barrier(n))
+    meeting_first = tuple(torch.nn.Sequential(meeting, network) for network in of.networks)
+    monkeypatch.setattr(executors, "ThreadPoolExecutor", Interrupted)
+    torch.set_num_threads(n)
+    try:
+        executor = make_executor("threads", replace(of, networks=meeting_first))
+        assert executor is not None
+        assert all(one is not None for one in executor.outputs(frames(SMALL, 1)))
+        with ThreadPoolExecutor(1) as later:
+            assert later.submit(torch.get_num_threads).result() == n
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_a_network_that_fails_is_none_and_costs_no_other() -> None:
