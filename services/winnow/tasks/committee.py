@@ -151,7 +151,8 @@ class CommitteeModel:
         """Give calibrated probability maps [N, M, C, h, w]; see `winnow.ports.committee`."""
         height, width = self.input_size
         pixels, _ = stacked(frames, height=height, width=width)
-        answers = self._answers(self._members, pixels)
+        with self._computing:
+            answers = self._answers(self._members, pixels)
         missing = [m.name for m, one in zip(self._members, answers, strict=True) if one is None]
         if missing:
             msg = f"committee: expected maps of all members, found none of {', '.join(missing)}"
