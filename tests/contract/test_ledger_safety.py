@@ -30,6 +30,7 @@ from winnow.domain.labels import Actor, Role
 from winnow.domain.money import Rate, Unit
 from winnow.domain.tables import AUDIT, CURSORS, TABLES, AuditRow, CursorRow, Table
 from winnow.ports.ledger import Ledger
+from winnow.runtime.health import ALIVE_WITHIN
 from winnow.testing import ledgers as make
 from winnow.testing.ledgers import ANNOTATION, NOW, QUARTER, fresh_postgres
 
@@ -300,3 +301,20 @@ def test_a_commit_that_was_answered_is_on_disk(tmp_path: Path) -> None:
     other = sqlite3.connect(tmp_path / "ledger.db")
     assert other.execute("PRAGMA journal_mode").fetchone() == ("wal",)
     assert other.execute("SELECT key FROM labeling_gateway_cursors").fetchall() == [("a",)]
+
+
+@pytest.mark.parametrize(("query", "expected"), [("", "10"), ("?connect_timeout=3", "3")])
+def test_a_server_that_never_answers_is_given_up_before_the_loop_counts_as_hung(
+    query: str, expected: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = dict[str, object]()
+
+    def away(*args: object, **options: object) -> None:
+        asked.update(options)
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(psycopg, "connect", away)
+    with pytest.raises(ZeroDivisionError):
+        PostgresLedger(f"postgresql+psycopg://winnow@nowhere/winnow{query}")
+    assert str(asked["connect_timeout"]) == expected
+    assert float(expected) < ALIVE_WITHIN.total_seconds()

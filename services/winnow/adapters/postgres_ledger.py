@@ -14,6 +14,8 @@ from winnow.adapters.sql.migrate import migrate
 
 SCHEMA_LOCK = 0x57_494E_4E4F57
 """Advisory lock of whoever migrates; the bytes spell WINNOW."""
+CONNECT_SECONDS = 10
+"""Unless the URL says otherwise. The client's own 130 s outlast the loop's 30 s without a beat."""
 # Connection lost, lock timeout, deadlock, serialization, disk full; and an id that another
 # transaction is writing at this moment: the second try finds what it stored.
 PASSING = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.UniqueViolation)
@@ -46,6 +48,7 @@ class PostgresLedger(SqlLedger):
         address = sa.make_url(url)
         dialect = address.get_dialect()()
         args, kwargs = dialect.create_connect_args(address)
+        kwargs.setdefault("connect_timeout", CONNECT_SECONDS)
         kwargs["options"] = f"-c lock_timeout={int(lock_timeout_seconds * 1000)}"
 
         def connect() -> Any:  # noqa: ANN401 - the pool's own type for it is private
